@@ -1,0 +1,37 @@
+"""Fuse focal stacks into one all-in-focus image; the public verbs, imported on first use."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "fuse": "napari_swinfusion.fuse",
+    "compose": "napari_swinfusion.fuse",
+    "FocalStack": "napari_swinfusion.focal_stack",
+    "FusedImage": "napari_swinfusion.focal_stack",
+    "SpatialMetadata": "napari_swinfusion.focal_stack",
+    "read_stack": "napari_swinfusion.io",
+    "write_fused": "napari_swinfusion.io",
+    "list_models": "napari_swinfusion.weights",
+    "load_model": "napari_swinfusion.weights",
+    "simulate": "napari_swinfusion.simulate",
+}
+
+__all__ = ["__version__", *_HOME]
+
+
+def __getattr__(name: str) -> Any:
+    # Lazy, so that importing the package loads neither torch nor napari. A verb that shares its name with its
+    # module (`fuse`, `simulate`) must win over the submodule that the import system sets as an attribute.
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOME[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
