@@ -8,8 +8,8 @@ from typing import Any
 __version__ = "0.1.0"
 
 _HOME = {
-    "fuse": "napari_swinfusion.fuse",
-    "compose": "napari_swinfusion.fuse",
+    "fuse": "napari_swinfusion.pipeline",
+    "compose": "napari_swinfusion.pipeline",
     "FocalStack": "napari_swinfusion.focal_stack",
     "FusedImage": "napari_swinfusion.focal_stack",
     "SpatialMetadata": "napari_swinfusion.focal_stack",
@@ -17,15 +17,15 @@ _HOME = {
     "write_fused": "napari_swinfusion.io",
     "list_models": "napari_swinfusion.weights",
     "load_model": "napari_swinfusion.weights",
-    "simulate": "napari_swinfusion.simulate",
+    "simulate": "napari_swinfusion.simulation",
 }
 
 __all__ = ["__version__", *_HOME]
 
 
 def __getattr__(name: str) -> Any:
-    # Lazy, so that importing the package loads neither torch nor napari. A verb that shares its name with its
-    # module (`fuse`, `simulate`) must win over the submodule that the import system sets as an attribute.
+    # Lazy, so that importing the package loads neither torch nor napari. No module shares its name with a verb:
+    # importing such a module would put it in the place of the verb.
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(importlib.import_module(_HOME[name]), name)
