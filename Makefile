@@ -1,0 +1,41 @@
+# Every target sets up the machine first: the set-up is repeated only when its inputs change.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint format bench docs screenshots
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+setup: ## create .venv and install everything, with the libraries that Qt needs
+	@$(PYTHON) tools/setup.py --window required
+
+demo: ## fuse a simulated organoid stack into demo-output, and show it where there is a screen
+	@$(PYTHON) tools/setup.py --window optional
+	@$(BIN)/swinfusion demo -o demo-output
+
+test: setup ## run every check and test
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(ARGS)
+
+lint: setup ## ruff, mypy and the import contracts: what `make test` checks too
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: setup ## rewrite the code as ruff formats it
+	@$(BIN)/ruff check --fix
+	@$(BIN)/ruff format
+
+bench: setup ## measure quality, then speed and memory
+	@$(BIN)/python -m benchmarks.quality
+	@$(BIN)/python -m benchmarks.speed
+
+docs: setup ## build the pages into site
+	@$(BIN)/python tools/fault_table.py --write
+	@$(BIN)/mkdocs build --strict
+
+screenshots: setup ## draw the pictures of README and docs again
+	@$(BIN)/python tools/screenshot_dock.py
+	@$(BIN)/python tools/draw_pictures.py
