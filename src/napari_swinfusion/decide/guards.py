@@ -1,0 +1,230 @@
+"""Guards against what a focus measure does on its own: follow noise, speckle the map, mix what lies in front and behind."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_swinfusion.decide.base import GreyPlanes
+from napari_swinfusion.tiling import Box
+
+Array = NDArray[np.float32]
+
+# Half the share of the best plane counts as nearly as sharp; a valley under half of a peak parts two peaks.
+NEARLY = 0.5
+
+_BLOCK = 8
+_SAMPLE = 128
+_SAMPLED_PLANES = 8
+# Block variances of white Gaussian noise after `_residual`, 8 px blocks: their lower fifth lies at this part of the
+# mean (measured once over 65,536 blocks; it depends on nothing but the mask and the block).
+_LOWER_FIFTH = 0.755
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoiseFloor:
+    """Noise variance of one plane as a line over grey: read noise plus photon noise.
+
+    Attributes
+    ----------
+    offset
+        Variance at grey 0.
+    slope
+        Variance added per unit of grey.
+    """
+
+    offset: float
+    slope: float
+
+    def variance(self, grey: Array) -> Array:
+        """Return the variance expected at `grey`, never below that of a 12-bit rounding."""
+        return np.maximum(self.offset + self.slope * grey, np.float32(1 / (12 * 4095**2)))
+
+
+def noise_floor(planes: GreyPlanes) -> NoiseFloor:
+    """Estimate the noise of a stack once, before it is tiled.
+
+    Some planes are out of focus anywhere, so that at each brightness the quietest blocks hold little but noise.
+    Blocks of 8 px are filtered with the difference of two Laplacians (Immerkaer, Comput. Vis. Image Underst. 64, 1996),
+    sorted into eight classes of brightness, and a line is laid through the lower fifth of each class.
+    """
+    means, variances = _block_statistics(planes)
+    lit = variances > 0  # saturated and masked blocks say nothing about the noise
+    if lit.sum() < _BLOCK:
+        return NoiseFloor(offset=0.0, slope=0.0)
+    means, variances = means[lit], variances[lit]
+    classes = np.array_split(np.argsort(means, kind="stable"), 8)
+    points = [
+        (means[members].mean(), np.percentile(variances[members], 20) / _LOWER_FIFTH, len(members))
+        for members in classes
+        if len(members)
+    ]
+    return _line(*(np.array(column, dtype=np.float64) for column in zip(*points, strict=True)))
+
+
+def _line(x: NDArray[Any], y: NDArray[Any], weight: NDArray[Any]) -> NoiseFloor:
+    """Lay a line of non-negative offset and slope through points, each counted relative to its own height."""
+    scale = weight / np.maximum(y, y.max() * 1e-3) ** 2
+    centre = np.average(x, weights=scale)
+    height = np.average(y, weights=scale)
+    spread = np.average((x - centre) ** 2, weights=scale)
+    slope = 0.0 if spread == 0 else max(float(np.average((x - centre) * (y - height), weights=scale) / spread), 0.0)
+    offset = float(height - slope * centre)
+    if offset >= 0:
+        return NoiseFloor(offset=offset, slope=slope)
+    return NoiseFloor(offset=0.0, slope=float(np.average(x * y, weights=scale) / np.average(x * x, weights=scale)))
+
+
+def _block_statistics(planes: GreyPlanes) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    chosen = sorted({round(k) for k in np.linspace(0, planes.n_planes - 1, _SAMPLED_PLANES)})
+    parts = [
+        _blocks(planes.grey(Box(y, y1, x, x1), plane)[0])
+        for plane in chosen
+        for y, y1 in _samples(planes.height)
+        for x, x1 in _samples(planes.width)
+    ]
+    return np.concatenate([mean for mean, _ in parts]), np.concatenate([variance for _, variance in parts])
+
+
+def _samples(size: int) -> list[tuple[int, int]]:
+    """Return up to four evenly spread spans of 128 px."""
+    if size <= _SAMPLE:
+        return [(0, size)]
+    starts = np.linspace(0, size - _SAMPLE, min(4, size // _SAMPLE)).round().astype(int)
+    return [(int(start), int(start) + _SAMPLE) for start in starts]
+
+
+def _blocks(plane: Array) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return mean and noise variance of each whole block of `plane`."""
+    image = plane.astype(np.float64)
+    rows, columns = (image.shape[0] - 2) // _BLOCK, (image.shape[1] - 2) // _BLOCK
+    if rows < 1 or columns < 1:
+        return np.empty(0), np.empty(0)
+    second = image[:-2] - 2 * image[1:-1] + image[2:]
+    residual = (second[:, :-2] - 2 * second[:, 1:-1] + second[:, 2:]) / 6  # the mask's squares sum to 36
+    blocks = (slice(0, rows * _BLOCK), slice(0, columns * _BLOCK))
+    shape = (rows, _BLOCK, columns, _BLOCK)
+    mean = image[1:-1, 1:-1][blocks].reshape(shape).mean(axis=(1, 3))
+    return mean.ravel(), (residual[blocks] ** 2).reshape(shape).mean(axis=(1, 3)).ravel()
+
+
+def prefer_plane(focus: Array, prefer: Literal["top", "bottom"]) -> Array:
+    """Where two separate planes are sharp at one pixel, give it to the one nearer the top or bottom of the stack.
+
+    Through a transparent object both it and what lies behind can be in focus. A plane is a candidate if its share is
+    at least half of the best one's and, in three or more planes, it is a peak along z that a valley under half of its
+    own share parts from the best; so the two planes that border one focus are not mistaken for two objects.
+    All that lies beyond the valley behind the chosen peak is then left out.
+
+    Parameters
+    ----------
+    focus
+        `(n, h, w)`, non-negative, summing to 1 over n.
+    prefer
+        "top" is the first plane of the stack, "bottom" the last.
+
+    Returns
+    -------
+    `(n, h, w)`, summing to 1 over n; unchanged where there is but one peak.
+    """
+    if prefer == "bottom":
+        return prefer_plane(focus[::-1], "top")[::-1]
+    best, highest = focus.argmax(axis=0), focus.max(axis=0)
+    chosen, lowest = best.copy(), highest.copy()
+    for k in reversed(range(len(focus) - 1)):
+        share, above = focus[k], best > k
+        parted = _is_peak(focus, k) & (lowest < NEARLY * share) if len(focus) > 2 else above
+        chosen[above & parted & (share >= NEARLY * highest)] = k
+        np.minimum(lowest, share, out=lowest, where=above)
+    return _cut_beyond_valley(focus, chosen, where=chosen < best)
+
+
+def _is_peak(focus: Array, k: int) -> NDArray[np.bool_]:
+    """Tell where plane `k`, not the last, is no less sharp than its neighbours along z."""
+    return (focus[k] >= focus[max(k - 1, 0)]) & (focus[k] >= focus[k + 1])
+
+
+def _cut_beyond_valley(focus: Array, chosen: NDArray[np.intp], where: NDArray[np.bool_]) -> Array:
+    """Leave out, `where` asked, the planes from the first rise after `chosen` on, and share out the rest."""
+    kept = focus.copy()
+    beyond = np.zeros_like(where)
+    for k in range(1, len(focus)):
+        beyond |= where & (chosen < k) & (focus[k] > focus[k - 1])
+        kept[k][beyond] = 0
+    total = kept.sum(axis=0)
+    return np.divide(kept, total, out=kept, where=where & (total > 0))
+
+
+def fill_decision(decision: NDArray[Any], confidence: Array, threshold: float) -> NDArray[Any]:
+    """Give pixels that no plane stands out at the plane of their confident neighbours, smoothly.
+
+    Confident pixels keep their plane, unless they are lone specks. The others take the confidence-weighted mean of
+    the nearest scale of a pyramid (2, 4, 8, ... px) that holds enough confident pixels: next to an object its plane,
+    between objects a ramp, in the empty background one quiet surface.
+
+    Parameters
+    ----------
+    decision
+        Integer plane index `(h, w)`.
+    confidence
+        `(h, w)` in [0, 1].
+    threshold
+        Pixels below it are filled.
+
+    Returns
+    -------
+    `(h, w)`, dtype of `decision`, within the range of the confident planes.
+    """
+    sure = confidence >= threshold
+    trusted = sure & (_box_mean(sure.astype(np.float32)) >= 0.3)
+    if not trusted.any():
+        # Nothing to lean on: one plane for all, the one most pixels would have taken.
+        return np.full_like(decision, np.bincount(decision.ravel()).argmax())
+    weight = np.where(trusted, confidence, 0).astype(np.float64)
+    filled = _push_pull(decision * weight, weight)
+    return np.where(trusted, decision, np.rint(filled).astype(decision.dtype))
+
+
+def _push_pull(value: NDArray[np.float64], weight: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return value / weight, taken from coarser scales where the weight is small."""
+    own = np.divide(value, weight, out=np.zeros_like(value), where=weight > 0)
+    if value.size == 1:
+        return own
+    coarse_weight = _halved(weight)
+    full = np.minimum(coarse_weight, 1)  # four pixels that are sure weigh no more than one
+    excess = np.divide(full, coarse_weight, out=np.zeros_like(full), where=coarse_weight > 0)
+    coarse = _doubled(_push_pull(_halved(value) * excess, full), value.shape)
+    return weight * own + (1 - weight) * coarse
+
+
+def _halved(image: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Sum blocks of 2 × 2; odd sides end with zeros."""
+    padded = np.pad(image, [(0, side % 2) for side in image.shape])
+    return padded.reshape(padded.shape[0] // 2, 2, padded.shape[1] // 2, 2).sum(axis=(1, 3))
+
+
+def _doubled(image: NDArray[np.float64], shape: tuple[int, ...]) -> NDArray[np.float64]:
+    """Interpolate linearly to twice the size, cut to `shape`."""
+    for axis, size in enumerate(shape):
+        lines = np.moveaxis(np.pad(image, [(1, 1) if a == axis else (0, 0) for a in (0, 1)], mode="edge"), axis, 0)
+        fine = np.empty((2 * (len(lines) - 2), *lines.shape[1:]))
+        fine[0::2] = 0.75 * lines[1:-1] + 0.25 * lines[:-2]
+        fine[1::2] = 0.75 * lines[1:-1] + 0.25 * lines[2:]
+        image = np.moveaxis(fine[:size], 0, axis)
+    return image
+
+
+def _box_mean(image: Array, radius: int = 2) -> Array:
+    """Mean over a square window; outside the image counts as its mirror."""
+    for axis in (0, 1):
+        padded = np.pad(image, [(radius, radius) if a == axis else (0, 0) for a in (0, 1)], mode="symmetric")
+        lines = np.moveaxis(padded, axis, 0)
+        size = image.shape[axis]
+        total = np.zeros_like(np.moveaxis(image, axis, 0))
+        for shift in range(2 * radius + 1):
+            total += lines[shift : shift + size]
+        image = np.moveaxis(total / (2 * radius + 1), 0, axis)
+    return image
