@@ -48,10 +48,10 @@ class Measure:
 
 def sobel_energy(image: Array) -> Array:
     """Squared length of the Sobel gradient, per px."""
-    rows = (image[:-2] + 2 * image[1:-1] + image[2:]) / 8
-    columns = (image[:, :-2] + 2 * image[:, 1:-1] + image[:, 2:]) / 8
-    across = rows[:, 2:] - rows[:, :-2]
-    along = columns[2:] - columns[:-2]
+    rows: Array = image[:-2] + 2 * image[1:-1] + image[2:]
+    columns: Array = image[:, :-2] + 2 * image[:, 1:-1] + image[:, 2:]
+    across: Array = rows[:, 2:] - rows[:, :-2]
+    along: Array = columns[2:] - columns[:-2]
     return across * across + along * along
 
 
@@ -59,7 +59,7 @@ def laplacian_energy(image: Array) -> Array:
     """Squared five-point Laplacian."""
     centre = image[1:-1, 1:-1]
     around = image[:-2, 1:-1] + image[2:, 1:-1] + image[1:-1, :-2] + image[1:-1, 2:]
-    edge = around - 4 * centre
+    edge: Array = around - 4 * centre
     return edge * edge
 
 
@@ -74,7 +74,7 @@ MEASURES = {
         summary="Sharpest plane by gradient energy (Tenengrad), mean of planes where only noise differs.",
         energy=sobel_energy,
         radius=1,
-        noise_gain=24 / 64,
+        noise_gain=24.0,
     ),
     "laplacian-energy": Measure(
         summary="Sharpest plane by Laplacian energy, mean of planes where only noise differs.",

@@ -20,7 +20,7 @@ from napari_swinfusion.decide.measures import focus_shares, tile_side
 from napari_swinfusion.progress import CancelToken, Progress, ProgressCallback
 from napari_swinfusion.tiling import Tile, plan_tiles
 
-_BINOMIAL = np.array([1, 4, 6, 4, 1], dtype=np.float32) / 16
+_BINOMIAL = np.array([1 / 16, 4 / 16, 6 / 16, 4 / 16, 1 / 16], dtype=np.float32)
 
 
 def halved(image: Array) -> Array:
@@ -29,7 +29,8 @@ def halved(image: Array) -> Array:
         lines = np.pad(image, [(2, 2), (0, 0)], mode="symmetric")
         size = len(image)
         even = [lines[i : i + size : 2] for i in range(5)]
-        image = ((even[0] + even[4]) * _BINOMIAL[0] + (even[1] + even[3]) * _BINOMIAL[1] + even[2] * _BINOMIAL[2]).T
+        total: Array = (even[0] + even[4]) * _BINOMIAL[0] + (even[1] + even[3]) * _BINOMIAL[1] + even[2] * _BINOMIAL[2]
+        image = total.T
     return image
 
 
@@ -46,7 +47,7 @@ def doubled(image: Array) -> Array:
 
 def analyse(image: Array, levels: int) -> list[Array]:
     """Return `levels` bands of detail, finest first, and the coarse rest; sides must be multiples of 2 ** levels."""
-    bands = []
+    bands: list[Array] = []
     for _ in range(levels):
         coarse = halved(image)
         bands.append(image - doubled(coarse))
@@ -56,14 +57,15 @@ def analyse(image: Array, levels: int) -> list[Array]:
 
 def synthesise(bands: Sequence[Array]) -> Array:
     """Undo `analyse`."""
-    image = bands[-1]
+    image: Array = bands[-1]
     for band in reversed(bands[:-1]):
         image = band + doubled(image)
     return image
 
 
 def _energy(band: Array, kernel: Array) -> Array:
-    return smooth(np.pad(band * band, len(kernel) // 2, mode="symmetric"), kernel)
+    square: Array = band * band
+    return smooth(np.pad(square, len(kernel) // 2, mode="symmetric"), kernel)
 
 
 @functools.cache
@@ -98,7 +100,7 @@ class LaplacianPyramidDecider:
     @property
     def reach(self) -> int:
         """Farthest distance (px) at which a pixel of a plane changes the answer."""
-        coarsest = 2 ** (self._levels - 1)
+        coarsest = 1 << (self._levels - 1)
         analysis, window, synthesis = 6 * coarsest - 2, 2 * coarsest, 2 * coarsest - 2
         return analysis + window + synthesis
 
@@ -111,9 +113,7 @@ class LaplacianPyramidDecider:
     ) -> Iterator[TileDecision]:
         """Yield the answer tile by tile; see `Decider.decide`."""
         floor = noise_floor(planes)
-        tiles = plan_tiles(
-            planes.height, planes.width, core=self._tile, reach=self.reach, multiple=2**self._levels
-        )
+        tiles = plan_tiles(planes.height, planes.width, core=self._tile, reach=self.reach, multiple=1 << self._levels)
         for done, tile in enumerate(tiles, start=1):
             if cancel is not None:
                 cancel.check()
