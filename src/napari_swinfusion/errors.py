@@ -29,7 +29,11 @@ class OutputExistsError(SwinFusionError, FileExistsError):
     """The output exists already, or is the input."""
 
 
-class DiskFullError(SwinFusionError, OSError):
+class SaveError(SwinFusionError, OSError):
+    """An output cannot be written where it should go."""
+
+
+class DiskFullError(SaveError):
     """The disk has too little room for the output."""
 
 
