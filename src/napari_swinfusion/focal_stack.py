@@ -23,10 +23,14 @@ class ArrayLike(Protocol):
     """Anything sliceable with a shape and a dtype: numpy, a memory map, dask, zarr."""
 
     @property
-    def shape(self) -> tuple[int, ...]: ...
+    def shape(self) -> tuple[int, ...]:
+        """Length along each axis."""
+        ...
 
     @property
-    def dtype(self) -> Any: ...
+    def dtype(self) -> Any:
+        """Type of a value."""
+        ...
 
     def __getitem__(self, index: Any, /) -> Any: ...
 
@@ -165,7 +169,8 @@ class FocalStack:
     @property
     def dtype(self) -> np.dtype[Any]:
         """The pixel type, in this machine's byte order."""
-        return np.dtype(self.data.dtype).newbyteorder("=")
+        native: np.dtype[Any] = np.dtype(self.data.dtype).newbyteorder("=")
+        return native
 
     @property
     def whole(self) -> Box:
@@ -187,7 +192,7 @@ class FocalStack:
         part = part.reshape(part.shape + (1,) * len(missing))
         spelled = self.axes + "".join(missing)
         part = part.transpose([spelled.index(axis) for axis in "TZCSYX"])[0]
-        return part.reshape(part.shape[0], -1, *part.shape[-2:])
+        return np.asarray(part.reshape(part.shape[0], -1, *part.shape[-2:]))
 
     def axes_without(self, axes: str) -> str:
         """Return the axes string less the letters of `axes`."""
@@ -196,16 +201,13 @@ class FocalStack:
     def assemble(self, per_time: Sequence[NDArray[Any]], *, drop: str = "Z") -> NDArray[Any]:
         """Join one array a time point, `(K, Y, X)` or `(Y, X)`, into this stack's axes without `drop`.
 
-        `drop` is "Z" for the image and "ZCS" for maps without channels.
+        `drop` is "Z" for the image, "ZCS" for maps without channels, "ZS" for maps of each channel `(C, Y, X)`.
         """
         joined = np.stack(per_time)
-        if "C" not in drop:
-            joined = joined.reshape(len(per_time), self.size("C"), self.size("S"), *joined.shape[-2:])
-            spelled = "TCSYX"
-        elif "S" in drop:
-            spelled = "TYX"
-        else:
-            raise AxesError("A map without channels has no colour samples either.")
+        samples = 1 if "S" in drop else self.size("S")
+        channels = 1 if "C" in drop else self.size("C")
+        joined = joined.reshape(len(per_time), channels, samples, *joined.shape[-2:])
+        spelled = "TCSYX"
         keep = self.axes_without(drop)
         index = tuple(slice(None) if axis in keep else 0 for axis in spelled)
         left = "".join(axis for axis in spelled if axis in keep)

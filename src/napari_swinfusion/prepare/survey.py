@@ -1,0 +1,95 @@
+"""One pass over the planes of a time point that gathers all that prepare needs to know, and keeps no plane."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_swinfusion.focal_stack import FocalStack
+
+_THUMB_SIDE = 256
+_SAMPLE_VALUES = 1 << 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Survey:
+    """What one look at each plane tells.
+
+    Attributes
+    ----------
+    thumbs
+        float64 `(n, K, th, tw)`: means of the finite pixels of blocks of `step` × `step` px; NaN where there are none.
+    sample
+        float64 `(n, K, 2, m)`: an even sample of finite pixels, each beside its right neighbour; the pair lets
+        `intensity` tell a hot pixel from a small object. NaN where a pixel is not finite.
+    non_finite
+        `(n,)`: pixels that are NaN or infinite in any channel.
+    constant
+        `(n, K)`: whether a plane holds one single value in that channel.
+    step
+        Side of a block, px.
+    """
+
+    thumbs: NDArray[np.float64]
+    sample: NDArray[np.float64]
+    non_finite: NDArray[np.int64]
+    constant: NDArray[np.bool_]
+    step: int
+
+
+def survey(stack: FocalStack, time: int) -> Survey:
+    """Read each plane of one time point once."""
+    step = -(-max(stack.height, stack.width) // _THUMB_SIDE)
+    rows, columns = _sample_grid(stack)
+    thumbs, samples, non_finite, constant = [], [], [], []
+    for plane in range(stack.n_planes):
+        values = stack.read(time, plane=plane)[0]
+        bad = ~np.isfinite(values) if values.dtype.kind == "f" else None
+        non_finite.append(0 if bad is None else int(bad.any(axis=0).sum()))
+        if bad is not None and not non_finite[-1]:
+            bad = None
+        thumbs.append([_block_means(values[k], step, None if bad is None else bad[k]) for k in range(len(values))])
+        right = np.minimum(columns + 1, stack.width - 1)
+        pairs = np.stack([values[:, rows[:, None], columns], values[:, rows[:, None], right]], axis=1)
+        pairs = pairs.reshape(*pairs.shape[:2], -1).astype(np.float64)
+        pairs[~np.isfinite(pairs)] = np.nan
+        samples.append(pairs)
+        constant.append([_is_constant(values[k], pairs[k]) for k in range(len(values))])
+    return Survey(
+        thumbs=np.array(thumbs),
+        sample=np.array(samples),
+        non_finite=np.array(non_finite, dtype=np.int64),
+        constant=np.array(constant, dtype=bool),
+        step=step,
+    )
+
+
+def _sample_grid(stack: FocalStack) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    wanted = max(_SAMPLE_VALUES // (stack.n_planes * stack.n_values), 4096)
+    stride = max(int(np.sqrt(stack.height * stack.width / wanted)), 1)
+    return np.arange(stride // 2, stack.height, stride), np.arange(stride // 2, stack.width, stride)
+
+
+def _block_means(values: NDArray[np.generic], step: int, bad: NDArray[np.bool_] | None) -> NDArray[np.float64]:
+    height, width = values.shape
+    rows, columns = np.arange(0, height, step), np.arange(0, width, step)
+
+    def block_sums(pixels: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.add.reduceat(np.add.reduceat(pixels, rows, axis=0), columns, axis=1)
+
+    if bad is None:
+        counts = np.outer(np.diff([*rows, height]), np.diff([*columns, width]))
+        return np.asarray(block_sums(values.astype(np.float64)) / counts)
+    counts = block_sums((~bad).astype(np.float64))
+    sums = block_sums(np.where(bad, 0.0, values.astype(np.float64)))
+    return np.asarray(np.divide(sums, counts, out=np.full(counts.shape, np.nan), where=counts > 0))
+
+
+def _is_constant(values: NDArray[np.generic], sample: NDArray[np.float64]) -> bool:
+    # The sample answers for almost every plane; only where it is constant are all pixels looked at.
+    if np.nanmin(sample, initial=np.inf) != np.nanmax(sample, initial=-np.inf):
+        return False
+    finite = values[np.isfinite(values)]
+    return finite.size == 0 or bool((finite == finite[0]).all())
