@@ -1,0 +1,136 @@
+"""One run as the viewer sees it: a worker, the layers it fills and the bar in the activity dock."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, ClassVar
+
+from napari.components import ViewerModel
+from qtpy.QtCore import QObject, Signal
+
+from napari_swinfusion.progress import Progress
+from napari_swinfusion.viewer.parts.activity import ActivityBar
+from napari_swinfusion.viewer.request import FuseRequest
+from napari_swinfusion.viewer.results import Results, results_for
+from napari_swinfusion.viewer.worker import Failed, Finished, Opened, Outcome, make_worker
+
+PATIENCE_SECONDS = 5.0
+
+
+class FuseRun(QObject):
+    """A run from its start to its outcome; at most one in a process, since two would halve memory and cores.
+
+    `progressed` carries a `Progress` with an estimate of the seconds left, `ended` an outcome of the worker. Nothing
+    is shown or told any more once `abandon` was called.
+    """
+
+    progressed = Signal(object)
+    ended = Signal(object)
+
+    _current: ClassVar[FuseRun | None] = None
+
+    def __init__(self, viewer: ViewerModel, request: FuseRequest) -> None:
+        super().__init__()
+        self._viewer = viewer
+        self._request = request
+        self._results: Results | None = None
+        self._bar: ActivityBar | None = None
+        self._worker = make_worker(request)
+        self._worker.yielded.connect(self._receive)
+        self._began = time.monotonic()
+
+    @classmethod
+    def busy(cls) -> bool:
+        """Return whether a run is going on in any window of this process."""
+        return FuseRun._current is not None
+
+    def start(self) -> None:
+        """Begin; call once, and only while `busy` is False."""
+        FuseRun._current = self
+        self._began = time.monotonic()
+        self._bar = ActivityBar(f"Fusing {self._request.name}", self.cancel)
+        self._worker.start()
+
+    def cancel(self) -> None:
+        """Stop before the next tile; `ended` follows."""
+        self._worker.token.cancel()
+
+    def abandon(self, *, keep_viewer: bool) -> None:
+        """Stop, wait a few seconds and show nothing more; for when the dock or the window goes away.
+
+        `keep_viewer` says that the viewer lives on, so that what the run has shown must be taken back.
+        """
+        self._worker.yielded.disconnect(self._receive)
+        self.cancel()
+        self._worker.ended.wait(PATIENCE_SECONDS)
+        if keep_viewer:
+            self._discard()
+            self._close_bar()
+        self._release()
+
+    def abandon_with_window(self) -> None:
+        """Abandon the run because the window is being destroyed."""
+        self.abandon(keep_viewer=False)
+
+    def _receive(self, batch: list[Any]) -> None:
+        if FuseRun._current is not self:
+            return
+        tiles = []
+        progress: Progress | None = None
+        outcome: Outcome | None = None
+        for event in batch:
+            if isinstance(event, Opened):
+                self._results = results_for(self._viewer, self._request, event.stack)
+            elif isinstance(event, Progress):
+                progress = event
+            elif isinstance(event, Outcome):
+                outcome = event
+            else:
+                tiles.append(event)
+        if outcome is None:
+            if self._results is not None:
+                self._results.show_tiles(tiles)
+            if progress is not None:
+                self._tell(progress)
+        else:
+            self._end(outcome)
+
+    def _tell(self, progress: Progress) -> None:
+        left = progress.seconds_left
+        if left is None:
+            left = estimate_left(time.monotonic() - self._began, progress.done, progress.total)
+        known = Progress(stage=progress.stage, done=progress.done, total=progress.total, seconds_left=left)
+        self.progressed.emit(known)
+        # Last, because the activity dock handles waiting Qt events while it redraws: this run may end inside.
+        if self._bar is not None and progress.total > 0:
+            self._bar.show(progress.done / progress.total)
+
+    def _end(self, outcome: Outcome) -> None:
+        try:
+            if isinstance(outcome, Finished) and self._results is not None:
+                self._results.finish(outcome.result)
+            else:
+                self._discard()
+        except Exception as error:  # a result that napari cannot show must not leave the dock busy
+            outcome = Failed(f"The result could not be shown: {error}")
+        self._close_bar()
+        self._release()
+        self.ended.emit(outcome)
+
+    def _discard(self) -> None:
+        if self._results is not None:
+            self._results.discard()
+
+    def _close_bar(self) -> None:
+        bar, self._bar = self._bar, None
+        if bar is not None:
+            bar.close()
+
+    def _release(self) -> None:
+        if FuseRun._current is self:
+            FuseRun._current = None
+
+
+def estimate_left(seconds: float, done: int, total: int) -> float | None:
+    """Return the seconds that the rest takes at the pace so far; None before there is a pace."""
+    return seconds / done * (total - done) if done > 0 and seconds > 0.5 else None

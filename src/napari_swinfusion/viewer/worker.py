@@ -1,0 +1,155 @@
+"""One fusion away from the main thread, told as a stream of values.
+
+superqt's generator worker swallows every `RuntimeError` (so every out-of-memory error of torch): no signal, running
+for ever. Therefore no exception leaves this file's thread: how a run ended, well or not, is a value like its tiles.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import sys
+import threading
+import time
+from collections.abc import Generator
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+from typing import Any
+
+from napari.qt.threading import GeneratorWorker, create_worker
+
+from napari_swinfusion.errors import CancelledError, SwinFusionError
+from napari_swinfusion.focal_stack import FocalStack, FusedImage
+from napari_swinfusion.progress import CancelToken
+from napari_swinfusion.viewer.request import FuseRequest
+
+REFRESH_SECONDS = 0.2
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Opened:
+    """The stack is there; the run begins."""
+
+    stack: FocalStack
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The run ended well."""
+
+    result: FusedImage
+
+
+@dataclass(frozen=True)
+class Failed:
+    """The run ended with an error, told in one sentence."""
+
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Cancelled:
+    """The run ended because the user asked."""
+
+
+Outcome = Finished | Failed | Cancelled
+Event = Any
+"""`Opened`, then `Progress` and `FusedTile` in any order, at last one `Outcome`."""
+
+
+class FuseWorker(GeneratorWorker):
+    """A generator worker that can be cancelled from outside, and waited for."""
+
+    token: CancelToken
+    ended: threading.Event
+
+    def quit(self) -> None:
+        """Stop at the next tile; napari calls this too, when its window closes."""
+        self.token.cancel()
+        super().quit()
+
+
+def make_worker(request: FuseRequest) -> FuseWorker:
+    """Return a worker, not yet started, that yields lists of events at most once in `REFRESH_SECONDS`."""
+    token, ended = CancelToken(), threading.Event()
+    worker: FuseWorker = create_worker(_batches, request, token, ended, _worker_class=FuseWorker)
+    worker.token, worker.ended = token, ended
+    return worker
+
+
+def _batches(request: FuseRequest, token: CancelToken, ended: threading.Event) -> Generator[list[Event], None, None]:
+    # fuse() tells by callbacks, a generator worker wants yields: a thread and a queue turn one into the other.
+    events: SimpleQueue[Event] = SimpleQueue()
+    threading.Thread(target=_work, args=(request, token, events, ended), name="swinfusion").start()
+    batch: list[Event] = []
+    while not (batch and isinstance(batch[-1], Outcome)):
+        batch = [events.get()]
+        due = time.monotonic() + REFRESH_SECONDS
+        while not isinstance(batch[-1], Outcome) and (left := due - time.monotonic()) > 0:
+            try:
+                batch.append(events.get(timeout=left))
+            except Empty:
+                break
+        yield batch
+
+
+def _work(request: FuseRequest, token: CancelToken, events: SimpleQueue[Event], ended: threading.Event) -> None:
+    outcome: Outcome
+    try:
+        outcome = Finished(_fuse(request, token, events))
+    except CancelledError:
+        outcome = Cancelled()
+    except BaseException as error:  # SystemExit and its like must reach the user too
+        _log.error("The fusion of '%s' failed.", request.name, exc_info=error)
+        outcome = Failed(sentence_of(error))
+    _free_device_memory()
+    ended.set()
+    events.put(outcome)
+
+
+def _fuse(request: FuseRequest, token: CancelToken, events: SimpleQueue[Event]) -> FusedImage:
+    _use_threads(request.threads)
+    from napari_swinfusion.pipeline import fuse
+
+    stack = request.open()
+    token.check()
+    events.put(Opened(stack))
+    return fuse(stack, **request.options.arguments(), progress=events.put, cancel=token, on_tile=events.put)
+
+
+def sentence_of(error: BaseException) -> str:
+    """Return what to tell the user about `error`; the message of an unforeseen one stays as it is."""
+    text = str(error).strip()
+    if isinstance(error, SwinFusionError) and text:
+        return text
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        detail = f" ({text.splitlines()[0]})" if text else ""
+        return f"The memory is full; choose a smaller tile under Advanced, or another device{detail}."
+    kind = type(error).__name__
+    return f"The fusion failed with {kind}: {text}" if text else f"The fusion failed with {kind}."
+
+
+def make_threads_wait() -> None:
+    """Let torch's threads sleep between their tasks instead of spinning on the window's core.
+
+    The policy is read once, when torch's OpenMP library loads: call this before anything imports torch.
+    """
+    if "torch" not in sys.modules:
+        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
+def _use_threads(threads: int) -> None:
+    import torch
+
+    torch.set_num_threads(threads or max((os.cpu_count() or 2) - 1, 1))
+
+
+def _free_device_memory() -> None:
+    torch = sys.modules.get("torch")
+    # A card lost in the run raises here again, and the run's own outcome must still be told.
+    with contextlib.suppress(Exception):
+        if torch is not None and torch.cuda.is_initialized():
+            torch.cuda.empty_cache()
