@@ -1,0 +1,6 @@
+"""Focal stacks with the answer known: scenes, optics and a camera; the training sets draw from it directly."""
+
+from napari_swinfusion.simulation.presets import PRESETS
+from napari_swinfusion.simulation.stack import SimulatedStack, simulate
+
+__all__ = ["PRESETS", "SimulatedStack", "simulate"]

@@ -1,0 +1,1 @@
+"""The parts that networks are built from; one idea a file."""

@@ -1,0 +1,111 @@
+"""What every fusion network is: planes in, an image and the share of each plane out, and facts that others act on.
+
+Shapes: b samples, n planes, h × w pixels. The plane is an axis, never a suffix.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import asdict, dataclass, fields
+from difflib import get_close_matches
+from typing import Any, ClassVar, Literal, Self
+
+from torch import Tensor, nn
+
+from napari_swinfusion.errors import ConfigError
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkInfo:
+    """Facts about a network; tiling, padding and menus follow them.
+
+    Attributes
+    ----------
+    planes
+        Fewest and most planes it takes; None means any number.
+    size_multiple
+        Height and width must be multiples of this, px.
+    reach
+        Farthest distance at which an input pixel changes an output pixel, px; None means unbounded.
+    output
+        "weights": the image is a convex mean of the planes; "image": the network paints it.
+    upscale
+        Output size over input size.
+    order_aware
+        Whether the order of the planes carries meaning.
+    prompt_width
+        Width of the prompt embedding it takes, or None.
+    cached_values
+        Values kept per plane and pixel during inference; says how large a tile fits the memory.
+    """
+
+    planes: tuple[int, int | None] = (2, None)
+    size_multiple: int = 1
+    reach: int | None = None
+    output: Literal["weights", "image"] = "weights"
+    upscale: int = 1
+    order_aware: bool = False
+    prompt_width: int | None = None
+    cached_values: float = 1.0
+
+
+@dataclass(frozen=True)
+class Fused:
+    """What a network answers.
+
+    Attributes
+    ----------
+    image
+        `(b, h, w)`: the fused image in the scale of the planes.
+    weights
+        `(b, n, h, w)`: share of each plane, summing to 1 over n; None where the image is painted.
+    focus
+        `(b, n, h, w)`: probability that a plane is the truest single one, summing to 1 over n;
+        None where the network does not tell it apart from `weights`.
+    """
+
+    image: Tensor
+    weights: Tensor | None
+    focus: Tensor | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkConfig:
+    """Base of the frozen configurations; an unknown key is an error."""
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Self:
+        """Build from plain values.
+
+        Raises
+        ------
+        ConfigError
+            If a key is unknown; the message names the nearest known one.
+        """
+        known = [entry.name for entry in fields(cls)]
+        for key in values:
+            if key not in known:
+                near = get_close_matches(key, known, n=1)
+                hint = f"did you mean '{near[0]}'?" if near else f"known are {', '.join(known)}."
+                raise ConfigError(f"{cls.__name__} has no setting '{key}'; {hint}")
+        return cls(**values)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the plain values, for a file header."""
+        return asdict(self)
+
+
+class FusionNetwork(nn.Module, ABC):
+    """Base class of the fusion networks; subclasses set `config_class` and, per instance, `config` and `info`."""
+
+    config_class: ClassVar[type[NetworkConfig]]
+    config: NetworkConfig
+    info: NetworkInfo
+
+    @abstractmethod
+    def forward(self, planes: Tensor, prompt: Tensor | None = None) -> Fused:
+        """Fuse `planes` `(b, n, h, w)`, normalised grey; `prompt` is `(b, t, d)` where the network takes one."""
+
+    def __call__(self, planes: Tensor, prompt: Tensor | None = None) -> Fused:
+        fused: Fused = super().__call__(planes, prompt)
+        return fused

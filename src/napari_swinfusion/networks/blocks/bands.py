@@ -1,0 +1,74 @@
+"""Compute band by band of rows on CPU, so that temporaries stay in the processor's cache.
+
+Half of the time of a naive transformer on CPU goes into page faults of temporaries that live for one line;
+bands of a few megabytes avoid them and change no result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+BAND_TOKENS = 4096
+BAND_PIXELS = 65536
+
+
+@dataclass(frozen=True)
+class Band:
+    """Rows `start:stop` of an image, to be computed from rows `read_start:read_stop`."""
+
+    start: int
+    stop: int
+    read_start: int
+    read_stop: int
+
+    @property
+    def kept(self) -> slice:
+        """The rows to keep of what was computed from the rows that were read."""
+        return slice(self.start - self.read_start, self.stop - self.read_start)
+
+
+def bands(like: Tensor, *, multiple: int, halo: int) -> Iterator[Band]:
+    """Cut the rows of `like` `(..., h, w)` into bands; one band while gradients are recorded or off the CPU.
+
+    Parameters
+    ----------
+    multiple
+        Bands start at multiples of this many rows.
+    halo
+        Rows read beyond a band on either side, where the image has them.
+    """
+    rows, columns = like.shape[-2:]
+    height = rows
+    if not torch.is_grad_enabled() and like.device.type == "cpu":
+        height = max(BAND_PIXELS // (columns * multiple), 1) * multiple
+    for start in range(0, rows, height):
+        stop = min(start + height, rows)
+        yield Band(start, stop, max(start - halo, 0), min(stop + halo, rows))
+
+
+def in_bands(step: Callable[[Tensor], Tensor], tokens: Tensor, *, axis: int, multiple: int = 1) -> Tensor:
+    """Return `step(tokens)`, computed for bands of rows along `axis`.
+
+    On CPU without gradients `tokens` is overwritten; otherwise the whole is one band and `tokens` stays.
+
+    Parameters
+    ----------
+    step
+        Keeps the shape, and the rows of different bands apart.
+    tokens
+        Channels last.
+    multiple
+        Rows that belong together.
+    """
+    rows = tokens.shape[axis]
+    if torch.is_grad_enabled() or tokens.device.type != "cpu" or rows == 0:
+        return step(tokens)
+    tokens_per_row = tokens.numel() // (rows * tokens.shape[-1])
+    height = max(BAND_TOKENS // (tokens_per_row * multiple), 1) * multiple
+    for band in tokens.split(height, dim=axis):
+        band.copy_(step(band))
+    return tokens

@@ -1,0 +1,39 @@
+"""How the planes of a stack see each other: cheap, for any number of planes, aware of their order."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from napari_swinfusion.networks.blocks.bands import in_bands
+
+
+class PlaneExchange(nn.Module):
+    """Compare every plane with the mean and the maximum over all planes and with its two neighbours along z.
+
+    Per token: f + W(zconv(gelu(A f + B [mean, max]))), where zconv takes three neighbouring planes channel by
+    channel. It reaches no further in space than the token itself.
+    """
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.own = nn.Linear(dim, dim)
+        self.shared = nn.Linear(2 * dim, dim, bias=False)
+        taps = torch.zeros(3, dim)
+        taps[1] = 1.0
+        self.taps = nn.Parameter(taps)
+        self.project = nn.Linear(dim, dim)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Return the tokens `(b, n, h, w, dim)` after the exchange over n."""
+        return in_bands(self._exchange, tokens, axis=2)
+
+    def _exchange(self, tokens: Tensor) -> Tensor:
+        over_planes = torch.cat([tokens.mean(1, keepdim=True), tokens.amax(1, keepdim=True)], dim=-1)
+        compared = F.gelu(self.own(tokens) + self.shared(over_planes))
+        padded = F.pad(compared, (0, 0, 0, 0, 0, 0, 1, 1))
+        below, here, above = self.taps.to(compared.dtype)
+        mixed = padded[:, :-2] * below + compared * here + padded[:, 2:] * above
+        result: Tensor = tokens + self.project(mixed)
+        return result

@@ -1,0 +1,67 @@
+"""The SwinV2 block: attention in (shifted) windows, then a token-wise MLP, each normalised after it (arXiv 2111.09883)."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import torch
+from einops import rearrange
+from torch import Tensor, nn
+
+from napari_swinfusion.networks.blocks.bands import in_bands
+from napari_swinfusion.networks.blocks.window_attention import WindowAttention, shifted_window_masks
+
+
+class SwinBlock(nn.Module):
+    """One SwinV2 block on tokens `(b, h, w, dim)`; h and w are multiples of `window_size`.
+
+    Parameters
+    ----------
+    shift
+        Tokens by which the windows are moved down and right, so that neighbouring windows exchange.
+    mlp_ratio
+        Width of the MLP over `dim`.
+    """
+
+    def __init__(self, dim: int, num_heads: int, window_size: int, shift: int, mlp_ratio: float) -> None:
+        super().__init__()
+        self.window_size = window_size
+        self.shift = shift
+        self.attention = WindowAttention(dim, num_heads, window_size)
+        self.norm_attention = nn.LayerNorm(dim)
+        hidden = int(dim * mlp_ratio)
+        self.mlp = nn.Sequential(nn.Linear(dim, hidden), nn.GELU(), nn.Linear(hidden, dim))
+        self.norm_mlp = nn.LayerNorm(dim)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Return the tokens after the block, same shape."""
+        size, shift = self.window_size, self.shift
+        bias = self.attention.position_bias()
+        if not shift:
+            return in_bands(partial(self._windows, bias=bias), tokens, axis=1, multiple=size)
+        above, last = shifted_window_masks(tokens.shape[2] // size, size, shift)
+        tokens = tokens.roll((-shift, -shift), dims=(1, 2))
+        parts = [
+            in_bands(partial(self._windows, bias=bias + mask.to(bias)), part, axis=1, multiple=size)
+            for part, mask in ((tokens[:, :-size], above), (tokens[:, -size:], last))
+        ]
+        # Without gradients on CPU the parts are written into `tokens` already.
+        tokens = tokens if parts[1]._base is tokens else torch.cat(parts, dim=1)
+        return tokens.roll((shift, shift), dims=(1, 2))
+
+    def _windows(self, tokens: Tensor, bias: Tensor) -> Tensor:
+        size = self.window_size
+        b, h, _, _ = tokens.shape
+        windows = rearrange(tokens, "b (r i) (c j) d -> (b r) c (i j) d", i=size, j=size)
+        windows = windows + self.norm_attention(self.attention(windows, bias))
+        windows = windows + self.norm_mlp(self.mlp(windows))
+        return rearrange(windows, "(b r) c (i j) d -> b (r i) (c j) d", b=b, r=h // size, i=size, j=size)
+
+
+class SwinStage(nn.Sequential):
+    """A run of blocks whose windows are alternately in place and shifted by half."""
+
+    def __init__(self, dim: int, depth: int, num_heads: int, window_size: int, mlp_ratio: float) -> None:
+        super().__init__(
+            *(SwinBlock(dim, num_heads, window_size, (i % 2) * (window_size // 2), mlp_ratio) for i in range(depth))
+        )
