@@ -15,7 +15,7 @@ _HOME = {
     "SpatialMetadata": "napari_swinfusion.focal_stack",
     "read_stack": "napari_swinfusion.io",
     "write_fused": "napari_swinfusion.io",
-    "list_models": "napari_swinfusion.weights",
+    "list_models": "napari_swinfusion.decide.registry",
     "load_model": "napari_swinfusion.weights",
     "simulate": "napari_swinfusion.simulation",
 }
