@@ -198,7 +198,8 @@ def _push_pull(value: NDArray[np.float64], weight: NDArray[np.float64]) -> NDArr
     if value.size == 1:
         return own
     coarse_weight = _halved(weight)
-    full = np.minimum(coarse_weight, 1)  # four pixels that are sure weigh no more than one
+    # Three sure pixels of four make a coarse one sure: a speck of dust then does not colour the empty space around it.
+    full = np.minimum(coarse_weight / 3, 1)
     excess = np.divide(full, coarse_weight, out=np.zeros_like(full), where=coarse_weight > 0)
     coarse = _doubled(_push_pull(_halved(value) * excess, full), value.shape)
     return weight * own + (1 - weight) * coarse

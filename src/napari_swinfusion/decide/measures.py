@@ -106,7 +106,7 @@ class MeasureDecider:
         Side of a tile, px; by default such that its weights take 16 MiB.
     """
 
-    def __init__(self, name: str = "tenengrad", *, window: float = 2.0, guard: bool = True, tile: int | None = None):
+    def __init__(self, name: str = "tenengrad", *, window: float = 2.5, guard: bool = True, tile: int | None = None):
         self._measure = MEASURES[name]
         self._kernel = gaussian_kernel(window)
         self._guard = guard
@@ -217,8 +217,8 @@ def wiener(difference: Array, noise: Array) -> Array:
     noise
         What noise alone would make of it.
     """
-    # Twice the noise: choosing the sharpest of n planes picks the largest of n noises, not a typical one.
-    return np.maximum(1 - 2 * noise / np.maximum(difference, np.finfo(np.float32).tiny), 0)
+    # Half more than the noise: choosing the sharpest of n planes picks the largest of n noises, not a typical one.
+    return np.maximum(1 - 1.5 * noise / np.maximum(difference, np.finfo(np.float32).tiny), 0)
 
 
 def focus_shares(sharpness: Array, noise: Array) -> Array:
