@@ -184,10 +184,19 @@ def _count(path: Path, tif: tifffile.TiffFile, series: tifffile.TiffPageSeries, 
         whole = sum(_is_whole(page) for page in series.pages)
         return listed, whole, declared
     room = (path.stat().st_size - series.dataoffset) // plane.nbytes
-    if declared == len(tif.pages) == 1 and plane.subifds is None and not as_plane:
-        # A writer that was killed leaves planes behind the first one, but no pages that point to them.
-        declared = max(room, 1)
+    if declared == len(tif.pages) == 1 and not as_plane:
+        declared = max(_planes_nobody_lists(path, plane, series.dataoffset), 1)
     return listed, min(declared, room), declared
+
+
+def _planes_nobody_lists(path: Path, plane: tifffile.TiffPage, start: int) -> int:
+    """Return how many planes fit between `start` and whatever comes next in a file of one page.
+
+    A writer that was killed leaves planes behind the first one, but no pages that point to them.
+    """
+    known = [plane.offset, *(plane.subifds or ()), *(tag.valueoffset for tag in plane.tags)]
+    end = min((place for place in known if place > start), default=path.stat().st_size)
+    return (end - start) // plane.nbytes
 
 
 def _is_whole(page: tifffile.TiffPage | tifffile.TiffFrame | None) -> bool:
