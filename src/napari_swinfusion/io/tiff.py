@@ -73,12 +73,10 @@ def read_tiff(
         If its images differ in size or type.
     """
     with damage_as_load_error(path), _tifffile_log() as errors, _open(path) as tif:
-        len(tif.pages)  # Walks the whole chain of pages, so that a break in it is logged before the metadata is read.
-        damaged = bool(errors)
+        len(tif.pages)  # Walks the whole chain of pages, so that a break in it is logged whatever the metadata says.
+        ome_fault = _drop_senseless_ome(tif)
         content = _content(path, tif, as_plane)
-        xml_notice = _broken_xml(path, tif, content)
-        damaged |= bool(errors) and xml_notice is None
-        incomplete = damaged or min(content.listed, content.whole) < content.declared
+        incomplete = bool(errors) or min(content.listed, content.whole) < content.declared
         if incomplete and not allow_missing:
             raise LoadError(_incomplete_message(path, content))
         if 0 in content.shape:
@@ -90,8 +88,9 @@ def read_tiff(
             data = _read(path, content)
         metadata = read_metadata(tif)
     notices = [*content.notices, *axes_notices]
-    if xml_notice:
-        notices.append(f"{xml_notice} Axes {spelled} {data.shape} are taken from the pages.")
+    if ome_fault:
+        lost = f"The OME metadata of {path.name} is broken ({ome_fault}) and left out"
+        notices.append(f"{lost}; axes {spelled} {data.shape} are taken from the pages.")
     if incomplete:
         notices.append(f"{path.name} is incomplete; {len(data)} of {content.declared} planes were read.")
     if "Z" not in spelled:
@@ -117,7 +116,9 @@ def stack_name(path: Path) -> str:
 def _open(path: Path) -> tifffile.TiffFile:
     try:
         return tifffile.TiffFile(path)
-    except tifffile.TiffFileError as error:
+    except OSError:
+        raise
+    except Exception as error:  # Not only TiffFileError: a header of two bytes is a struct.error.
         raise LoadError(
             f"{path.name} is not a TIFF file or is damaged at its start ({error}); "
             "check what it is, or export it again as TIFF."
@@ -149,6 +150,19 @@ def _tifffile_log() -> Iterator[list[str]]:
         yield collector.errors
     finally:
         tifffile.logger().removeHandler(collector)
+
+
+def _drop_senseless_ome(tif: tifffile.TiffFile) -> str | None:
+    """Leave OME-XML that cannot be used out of `tif`, and return what is wrong: labels are lost then, not pixels."""
+    if not tif.is_ome:
+        return None
+    try:
+        ElementTree.fromstring(tif.ome_metadata or "")
+        len(tif.series)
+    except Exception as error:  # tifffile trusts the XML and raises whatever a missing or odd attribute leads to.
+        tif.is_ome = False
+        return f"{type(error).__name__}: {error}"
+    return None
 
 
 def _content(path: Path, tif: tifffile.TiffFile, as_plane: bool) -> _Content:
@@ -205,17 +219,6 @@ def _is_whole(page: tifffile.TiffPage | tifffile.TiffFrame | None) -> bool:
         return False
     end = page.parent.filehandle.size
     return all(offset + count <= end for offset, count in zip(page.dataoffsets, page.databytecounts, strict=False))
-
-
-def _broken_xml(path: Path, tif: tifffile.TiffFile, content: _Content) -> str | None:
-    """Return a notice where the OME-XML cannot be parsed: then only labels are lost, not pixels."""
-    if not tif.is_ome or content.series[0].kind == "ome":
-        return None
-    try:
-        ElementTree.fromstring(tif.ome_metadata or "")
-    except ElementTree.ParseError as error:
-        return f"The OME metadata of {path.name} is broken ({error}) and left out."
-    return None
 
 
 def _incomplete_message(path: Path, content: _Content) -> str:

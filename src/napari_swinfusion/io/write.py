@@ -20,7 +20,7 @@ import tifffile
 from numpy.typing import NDArray
 
 from napari_swinfusion import __version__
-from napari_swinfusion.errors import DiskFullError, InputError, LoadError, OutputExistsError, SaveError
+from napari_swinfusion.errors import DiskFullError, InputError, LoadError, OutputExistsError, SaveError, SwinFusionError
 from napari_swinfusion.focal_stack import FocalStack, FusedImage, SpatialMetadata
 from napari_swinfusion.io.metadata import micrometres, seconds
 from napari_swinfusion.io.plane_folder import TIFF_SUFFIXES, find_planes
@@ -254,10 +254,11 @@ def _os_errors_named(outputs: Sequence[_Output]) -> Iterator[None]:
     folder = outputs[0].path.parent
     try:
         yield
-    except (OutputExistsError, DiskFullError):
+    except SwinFusionError:
         raise
     except OSError as error:
-        if error.errno in _FULL:
+        # numpy tells a short write without an error number.
+        if error.errno in _FULL or error.errno is None:
             raise DiskFullError(_room_message(outputs, folder)) from error
         raise SaveError(
             f"{outputs[0].path} cannot be written ({error.strerror or error}); check the folder's permissions."
