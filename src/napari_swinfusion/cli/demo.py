@@ -13,7 +13,7 @@ import typer
 from napari_swinfusion.focal_stack import FusedImage
 from napari_swinfusion.io import write_fused, write_stack
 from napari_swinfusion.io.contact_sheet import draw_contact_sheet
-from napari_swinfusion.metrics import psnr
+from napari_swinfusion.metrics.reference import psnr
 from napari_swinfusion.pipeline import fuse
 from napari_swinfusion.simulation import SimulatedStack, simulate
 
