@@ -1,0 +1,1 @@
+"""Measurements of the whole product: quality, speed, memory; each module is a command."""
