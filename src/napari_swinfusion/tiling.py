@@ -74,16 +74,30 @@ def plan_tiles(height: int, width: int, *, core: int, reach: int, multiple: int)
     Row-major tiles whose cores cover the padded image once; halos end at its edge.
     """
     core = max(core // multiple, 1) * multiple
-    halo = padded_size(reach, multiple)
     rows, columns = padded_size(height, multiple), padded_size(width, multiple)
     return [
-        Tile(
-            Box(y0 - halo, y1 + halo, x0 - halo, x1 + halo).clipped(rows, columns),
-            Box(y0, y1, x0, x1),
-        )
+        surround(Box(y0, y1, x0, x1), height, width, reach=reach, multiple=multiple)
         for y0, y1 in _spans(rows, core)
         for x0, x1 in _spans(columns, core)
     ]
+
+
+def surround(core: Box, height: int, width: int, *, reach: int, multiple: int) -> Tile:
+    """Return the tile that keeps `core` of a `height` × `width` image padded to `multiple`; halos end at its edge."""
+    halo = padded_size(reach, multiple)
+    read = Box(core.y0 - halo, core.y1 + halo, core.x0 - halo, core.x1 + halo)
+    return Tile(read.clipped(padded_size(height, multiple), padded_size(width, multiple)), core)
+
+
+def halved(core: Box, multiple: int) -> tuple[Box, Box] | None:
+    """Cut a box across its longer side into two on the grid of `multiple`; None if it is one grid cell."""
+    if core.height >= core.width and core.height > multiple:
+        middle = core.y0 + padded_size(core.height // 2, multiple)
+        return Box(core.y0, middle, core.x0, core.x1), Box(middle, core.y1, core.x0, core.x1)
+    if core.width > multiple:
+        middle = core.x0 + padded_size(core.width // 2, multiple)
+        return Box(core.y0, core.y1, core.x0, middle), Box(core.y0, core.y1, middle, core.x1)
+    return None
 
 
 def _spans(length: int, step: int) -> Iterator[tuple[int, int]]:

@@ -6,10 +6,12 @@ Shapes: b samples, n planes, h × w pixels. The plane is an axis, never a suffix
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 from difflib import get_close_matches
 from typing import Any, ClassVar, Literal, Self
 
+import torch
 from torch import Tensor, nn
 
 from napari_swinfusion.errors import ConfigError
@@ -101,11 +103,19 @@ class FusionNetwork(nn.Module, ABC):
     config_class: ClassVar[type[NetworkConfig]]
     config: NetworkConfig
     info: NetworkInfo
+    watch: Callable[[float], None] | None = None
+    """Told the finished share of a long forward without gradients; may raise, to stop it."""
+
+    def tell(self, share: float) -> None:
+        """Report to `watch`, where there is one."""
+        if self.watch is not None and not torch.is_grad_enabled():
+            self.watch(share)
 
     @abstractmethod
     def forward(self, planes: Tensor, prompt: Tensor | None = None) -> Fused:
         """Fuse `planes` `(b, n, h, w)`, normalised grey; `prompt` is `(b, t, d)` where the network takes one."""
 
     def __call__(self, planes: Tensor, prompt: Tensor | None = None) -> Fused:
+        """Fuse; see `forward`."""
         fused: Fused = super().__call__(planes, prompt)
         return fused

@@ -1,12 +1,12 @@
-"""HybridFusionNet: a convolutional stem, SwinV2 blocks on patches, and a full-resolution decoder that scores each plane.
+"""HybridFusionNet: a convolutional stem, SwinV2 blocks on patches, a full-resolution decoder that scores each plane.
 
 After document 003 (HybridFusionNet: CNN + SwinV2 with a decision mask), for any number of planes and any size: planes
-share one encoder, exchange what they see along z, get a score for each pixel, and a softmax over the planes is the
-share of each. Two planes are n = 2, and the document's mask is then `weights[:, 0]`. Deviations: patches of 4 px instead
-of 2 (a quarter of the tokens; full-resolution features carry the detail past them), a second score that says which single
-plane is truest, and no resizing.
+share one encoder, exchange what they see along z and get a score for each pixel; a softmax over the planes is the
+share of each. Two planes are n = 2, and the document's mask is then `weights[:, 0]`. Deviations: patches of 4 px instead of 2
+(a quarter of the tokens; convolutions at full resolution carry the detail past them), a second score that says which
+single plane is truest, and no resizing.
 
-During inference on CPU planes pass one by one; kept are only their tokens (one value in four per pixel and channel) and scores.
+During inference on CPU planes pass one by one; only their tokens and scores are kept.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from dataclasses import dataclass
 import torch
 from einops import rearrange
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional
 
 from napari_swinfusion.networks.base import Fused, FusionNetwork, NetworkConfig, NetworkInfo
-from napari_swinfusion.networks.blocks.bands import bands
+from napari_swinfusion.networks.blocks.bands import bands, in_one_piece
 from napari_swinfusion.networks.blocks.plane_exchange import PlaneExchange
 from napari_swinfusion.networks.blocks.swin import SwinStage
 
@@ -31,7 +31,7 @@ class HybridFusionConfig(NetworkConfig):
     Attributes
     ----------
     stem_channels
-        Channels at full resolution.
+        Channels at full resolution; the stem sees each plane beside the mean of all.
     dim
         Channels of a token.
     patch_size
@@ -67,7 +67,7 @@ class HybridFusionNet(FusionNetwork):
         super().__init__()
         self.config = config = config or HybridFusionConfig()
         c, dim, patch = config.stem_channels, config.dim, config.patch_size
-        self.stem = nn.ModuleList([nn.Conv2d(1, c, 3, padding=1), nn.Conv2d(c, c, 3, padding=1)])
+        self.stem = nn.ModuleList([nn.Conv2d(2, c, 3, padding=1), nn.Conv2d(c, c, 3, padding=1)])
         self.embed = nn.Linear(c * patch**2, dim)
         self.embed_norm = nn.LayerNorm(dim)
         self.exchanges = nn.ModuleList(PlaneExchange(dim) for _ in config.depths)
@@ -89,28 +89,40 @@ class HybridFusionNet(FusionNetwork):
         )
 
     def forward(self, planes: Tensor, prompt: Tensor | None = None) -> Fused:
-        """Fuse `planes` `(b, n, h, w)`; h and w are multiples of `info.size_multiple`. It takes no prompt."""
-        streamed = not torch.is_grad_enabled() and planes.device.type == "cpu"
-        step = 1 if streamed else planes.shape[1]
-        tokens = self._encode(planes, step)
-        for exchange, stage in zip(self.exchanges, self.stages, strict=True):
+        """Fuse `planes` `(b, n, h, w)`; h and w are multiples of `info.size_multiple`.
+
+        Raises
+        ------
+        TypeError
+            If there is a prompt: this network takes none.
+        """
+        if prompt is not None:
+            raise TypeError("HybridFusionNet takes no prompt.")
+        step = planes.shape[1] if in_one_piece(planes) else 1
+        mean = planes.mean(1, keepdim=True)
+        tokens = self._encode(planes, mean, step)
+        rounds = len(self.stages) + 2
+        for i, (exchange, stage) in enumerate(zip(self.exchanges, self.stages, strict=True), start=1):
             tokens = exchange(tokens)
             if step == planes.shape[1]:
                 tokens = _stage_of_planes(stage, tokens)
             else:
-                for part in tokens.split(step, dim=1):
+                for k, part in enumerate(tokens.split(step, dim=1)):
+                    self.tell((i + k * step / planes.shape[1]) / rounds)
                     part.copy_(_stage_of_planes(stage, part))
-        weights, focus = self._decode(planes, tokens, step).unbind(0)
+        weights, focus = self._decode(planes, mean, tokens, step).unbind(0)
         return Fused(torch.einsum("bnhw,bnhw->bhw", weights, planes), weights, focus)
 
-    def _encode(self, planes: Tensor, step: int) -> Tensor:
+    def _encode(self, planes: Tensor, mean: Tensor, step: int) -> Tensor:
         (b, n, h, w), patch = planes.shape, self.config.patch_size
         tokens: Tensor | None = None
         for band in bands(planes, multiple=patch, halo=patch):
+            self.tell(band.start / h / (len(self.stages) + 2))
             for i in range(0, n, step):
-                detail = planes[:, i : i + step, band.read_start : band.read_stop, :, None]
+                rows = slice(band.read_start, band.read_stop)
+                detail = _beside(planes[:, i : i + step, rows], mean[:, :, rows])
                 for convolution in self.stem:
-                    detail = F.relu(_convolve(convolution, detail))
+                    detail = functional.relu(_convolve(convolution, detail))
                 patches = rearrange(detail[:, :, band.kept], "b n (h i) (w j) c -> b n h w (i j c)", i=patch, j=patch)
                 embedded = self.embed_norm(self.embed(patches))
                 if tokens is None:
@@ -119,20 +131,19 @@ class HybridFusionNet(FusionNetwork):
         assert tokens is not None
         return tokens
 
-    def _decode(self, planes: Tensor, tokens: Tensor, step: int) -> Tensor:
+    def _decode(self, planes: Tensor, mean: Tensor, tokens: Tensor, step: int) -> Tensor:
         patch = self.config.patch_size
-        mean = planes.mean(1, keepdim=True)
         shares = planes.new_empty(2, *planes.shape)
         for band in bands(planes, multiple=patch, halo=patch):
+            self.tell(1 - (1 - band.start / planes.shape[2]) / (len(self.stages) + 2))
             rows = slice(band.read_start, band.read_stop)
             token_rows = slice(band.read_start // patch, band.read_stop // patch)
             scores = []
             for i in range(0, planes.shape[1], step):
-                part = planes[:, i : i + step, rows]
-                detail = _convolve(self.detail, torch.stack([part, mean[:, :, rows].expand_as(part)], dim=-1))
+                detail = _convolve(self.detail, _beside(planes[:, i : i + step, rows], mean[:, :, rows]))
                 up = self.up(tokens[:, i : i + step, token_rows])
                 seen = rearrange(up, "b n h w (i j c) -> b n (h i) (w j) c", i=patch, j=patch)
-                mixed = F.relu(_convolve(self.mix, F.relu(detail + seen)))
+                mixed = functional.relu(_convolve(self.mix, functional.relu(detail + seen)))
                 scores.append(self.score(mixed[:, :, band.kept]))
             shares[..., band.start : band.stop, :] = rearrange(
                 torch.cat(scores, dim=1).to(planes.dtype).softmax(1), "b n h w s -> s b n h w"
@@ -140,10 +151,16 @@ class HybridFusionNet(FusionNetwork):
         return shares
 
 
+def _beside(planes: Tensor, mean: Tensor) -> Tensor:
+    return torch.stack([planes, mean.expand_as(planes)], dim=-1)
+
+
 def _convolve(convolution: nn.Module, image: Tensor) -> Tensor:
     # (b, n, h, w, c) in and out: channels last everywhere, so that patches and linear layers need no transposing.
     b, n = image.shape[:2]
-    return rearrange(convolution(rearrange(image, "b n h w c -> (b n) c h w")), "(b n) c h w -> b n h w c", b=b, n=n)
+    flat = convolution(rearrange(image, "b n h w c -> (b n) c h w"))
+    result: Tensor = rearrange(flat, "(b n) c h w -> b n h w c", b=b, n=n)
+    return result
 
 
 def _stage_of_planes(stage: nn.Module, tokens: Tensor) -> Tensor:

@@ -32,4 +32,4 @@ def build_network(architecture: str, config: dict[str, Any] | None = None) -> Fu
         hint = f" Did you mean '{near[0]}'?" if near else ""
         raise ModelError(f"There is no network '{architecture}'; known are {', '.join(_ARCHITECTURES)}.{hint}")
     network = _ARCHITECTURES[architecture]
-    return network(network.config_class.from_dict(config or {}))  # type: ignore[call-arg]
+    return network(network.config_class.from_dict(config or {}))

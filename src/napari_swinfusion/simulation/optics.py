@@ -34,6 +34,6 @@ def defocus_transfer(radius: Tensor, frequency: Tensor, disk_share: float) -> Te
     """
     phase = 2 * math.pi * radius[..., None, None] * frequency
     x = (phase * math.sqrt(disk_share)).clamp(min=1e-4)
-    disk = 2 * torch.special.bessel_j1(x) / x
+    disk: Tensor = 2 * torch.special.bessel_j1(x) / x
     gaussian = torch.exp(-(phase**2) * (1 - disk_share) / 8)
     return disk * gaussian

@@ -47,12 +47,12 @@ def _flat(painter: Painter, height: float) -> Tensor:
     return torch.full((painter.height, painter.width), height)
 
 
-def _ground(painter: Painter, light: Tensor, height: Tensor) -> Layer:
+def _ground(light: Tensor, height: Tensor) -> Layer:
     return Layer(light, torch.ones_like(light), height)
 
 
 def _organoid_texture(painter: Painter, inside: Tensor, opacity: float) -> Tensor:
-    # A wall of cells, darker than the medium and darkest at its rim, round a lumen that may be bright or full of debris.
+    # A wall of cells, darker than the medium and darkest at its rim, round a lumen, bright or full of debris.
     wall = torch.sigmoid((painter.uniform(0.15, 0.5) - inside) * painter.uniform(8, 30))
     lumen = painter.uniform(0.3, 0.95)
     cells = 0.5 * painter.texture() + 0.5 * painter.power_noise(painter.uniform(0.5, 1.2))
@@ -62,11 +62,11 @@ def _organoid_texture(painter: Painter, inside: Tensor, opacity: float) -> Tenso
 
 
 def organoid_brightfield(painter: Painter, n_planes: int) -> Scene:
-    """Dark organoids with lumen and rim at different heights over a bright, flat, empty background."""
+    """Compose dark organoids with lumen and rim at different heights over a bright, flat, empty background."""
     top = n_planes - 1
     shade = painter.smooth_noise(max(painter.height, painter.width) * 1.5)
     level = painter.uniform(0.6, 0.95)
-    layers = [_ground(painter, level * (1 - painter.uniform(0, 0.15) * shade), _flat(painter, painter.uniform(0, top)))]
+    layers = [_ground(level * (1 - painter.uniform(0, 0.15) * shade), _flat(painter, painter.uniform(0, top)))]
     size = min(painter.height, painter.width)
     for _ in range(painter.integer(1, 5)):
         alpha, inside = painter.outline(painter.log_uniform(0.06, 0.35) * size, painter.uniform(0.7, 2.0))
@@ -80,10 +80,10 @@ def organoid_brightfield(painter: Painter, n_planes: int) -> Scene:
 
 
 def organoid_fluorescence(painter: Painter, n_planes: int) -> Scene:
-    """Glowing nuclei and membranes on several heights before darkness; light out of focus adds up."""
+    """Compose glowing nuclei and membranes at several heights before darkness; light out of focus adds up."""
     top = n_planes - 1
     haze = painter.uniform(0.01, 0.08)
-    layers = [_ground(painter, _flat(painter, haze), _flat(painter, painter.uniform(0, top)))]
+    layers = [_ground(_flat(painter, haze), _flat(painter, painter.uniform(0, top)))]
     area = painter.height * painter.width
     for _ in range(painter.integer(1, 4)):
         kind = painter.integer(0, 2)
@@ -101,29 +101,29 @@ def organoid_fluorescence(painter: Painter, n_planes: int) -> Scene:
 
 
 def reflected(painter: Painter, n_planes: int) -> Scene:
-    """A textured opaque relief, as of an insect or a leaf, sometimes with objects before it."""
+    """Compose a textured opaque relief, as of an insect or a leaf, sometimes with objects before it."""
     top = n_planes - 1
     light = _contrasted(painter, painter.texture())
-    layers = [_ground(painter, light, painter.relief(0, top))]
+    layers = [_ground(light, painter.relief(0, top))]
     if painter.chance(0.5):
         layers += _foreground(painter, top, painter.integer(1, 3))
     return Scene(tuple(layers))
 
 
 def two_plane(painter: Painter, n_planes: int) -> Scene:
-    """Objects before a background, each at one height: a photograph pair, with defocus spread at the edges."""
+    """Compose objects before a background, each at one height: a photograph pair, with defocus spread at the edges."""
     top = n_planes - 1
     light = _contrasted(painter, painter.texture())
-    layers = [_ground(painter, light, _flat(painter, float(painter.integer(0, top))))]
+    layers = [_ground(light, _flat(painter, float(painter.integer(0, top))))]
     layers += _foreground(painter, top, painter.integer(1, 3), whole=True)
     return Scene(tuple(layers))
 
 
 def cytology(painter: Painter, n_planes: int) -> Scene:
-    """Stained cells on overlapping gentle slopes over a light ground."""
+    """Compose stained cells on overlapping gentle slopes over a light ground."""
     top = n_planes - 1
     ground = painter.uniform(0.7, 0.95) * (0.9 + 0.1 * painter.smooth_noise(60))
-    layers = [_ground(painter, ground, _flat(painter, painter.uniform(0, top)))]
+    layers = [_ground(ground, _flat(painter, painter.uniform(0, top)))]
     for _ in range(painter.integer(2, 7)):
         radius = painter.log_uniform(0.06, 0.25) * min(painter.height, painter.width)
         alpha, inside = painter.outline(radius, painter.uniform(0.8, 2.5))
@@ -162,6 +162,8 @@ PRESETS: dict[str, Preset] = {
         summary="glowing nuclei and membranes on black", compose=organoid_fluorescence, blur_per_plane=(0.6, 2.5)
     ),
     "cytology": Preset(summary="stained, overlapping cells", compose=cytology, blur_per_plane=(0.6, 2.5)),
-    "reflected": Preset(summary="a textured relief: insect, leaf, material", compose=reflected, blur_per_plane=(0.6, 2.5)),
+    "reflected": Preset(
+        summary="a textured relief: insect, leaf, material", compose=reflected, blur_per_plane=(0.6, 2.5)
+    ),
     "two-plane": Preset(summary="objects before a background", compose=two_plane, blur_per_plane=(0.7, 3.0)),
 }

@@ -1,7 +1,8 @@
 """From a scene to the planes a microscope sees: every layer blurred by its distance from focus, far to near.
 
-Light and opacity of a layer are blurred together, and what lies behind shows through where the blurred opacity leaves room:
-the defocus spread of a foreground over its edge is there by construction. Heights inside a layer are split over levels.
+Light and opacity of a layer are blurred together, and what lies behind shows through where the blurred opacity leaves
+room: the defocus spread of a foreground over its edge is there by construction. Heights inside a layer are split over
+levels.
 """
 
 from __future__ import annotations
@@ -46,20 +47,16 @@ class Optics:
 
 
 def render(scene: Scene, focus: Tensor | None, optics: Optics) -> Tensor:
-    """Return the light `(n, h, w)` of the planes focused at heights `focus` `(n,)`; None renders the all-in-focus image.
+    """Return the light `(n, h, w)` of planes focused at heights `focus` `(n,)`; None gives all in focus, `(1, h, w)`.
 
     Borders wrap around; draw scenes with a margin of `optics.max_blur` and cut it off.
     """
     h, w = scene.layers[0].light.shape
     frequency = radial_frequency(h, w, scene.layers[0].light.device)
-    seen: Tensor | None = None
-    for layer in scene.layers:
+    seen, _ = _blurred(scene.layers[0], focus, optics, frequency)
+    for layer in scene.layers[1:]:
         light, alpha = _blurred(layer, focus, optics, frequency)
-        if seen is None:
-            seen = light
-        else:
-            seen = seen + light if scene.additive else seen * (1 - alpha).clamp(0, 1) + light
-    assert seen is not None
+        seen = seen + light if scene.additive else seen * (1 - alpha).clamp(0, 1) + light
     return seen.clamp(min=0)
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
+from torch.nn import functional
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,9 @@ class Painter:
         """Return a smooth random field `(h, w)` in [0, 1] with features of about `scale` px."""
         rows, columns = max(int(self.height / scale), 1) + 3, max(int(self.width / scale), 1) + 3
         coarse = torch.rand(1, 1, rows, columns, generator=self.generator)
-        field = F.interpolate(coarse, size=(self.height + 2, self.width + 2), mode="bicubic", align_corners=True)
+        field = functional.interpolate(
+            coarse, size=(self.height + 2, self.width + 2), mode="bicubic", align_corners=True
+        )
         return _stretched(field[0, 0, 1:-1, 1:-1])
 
     def power_noise(self, exponent: float) -> Tensor:
@@ -124,7 +126,7 @@ class Painter:
         crop = image[y : y + rows, x : x + columns]
         side = (max(int(rows * scale), 8), max(int(columns * scale), 8))
         if side != (rows, columns):
-            crop = F.interpolate(crop[None, None], size=side, mode="bilinear", antialias=True)[0, 0]
+            crop = functional.interpolate(crop[None, None], size=side, mode="bilinear", antialias=True)[0, 0]
         if self.chance(0.5):
             crop = crop.flip(0)
         if self.chance(0.5):
@@ -154,7 +156,9 @@ class Painter:
         angle = torch.atan2(y, x)
         wobble = torch.ones_like(angle)
         for order in range(2, 7):
-            wobble = wobble + self.uniform(0, 0.16) / order**0.5 * torch.cos(order * angle + self.uniform(0, 2 * math.pi))
+            wobble = wobble + self.uniform(0, 0.16) / order**0.5 * torch.cos(
+                order * angle + self.uniform(0, 2 * math.pi)
+            )
         turn, stretch = self.uniform(0, math.pi), self.uniform(0.55, 1.0)
         u, v = x * math.cos(turn) + y * math.sin(turn), (y * math.cos(turn) - x * math.sin(turn)) / stretch
         inside = 1 - torch.hypot(u, v) / (radius * wobble)

@@ -118,4 +118,5 @@ def simulate(
 def _unit_range(image: NDArray[Any]) -> torch.Tensor:
     grey = torch.from_numpy(np.ascontiguousarray(image, dtype=np.float32))
     low, high = torch.quantile(grey.flatten()[:: max(grey.numel() // 100_000, 1)], torch.tensor([0.001, 0.999]))
-    return ((grey - low) / (high - low).clamp(min=1e-6)).clamp(0, 1)
+    unit: torch.Tensor = ((grey - low) / (high - low).clamp(min=1e-6)).clamp(0, 1)
+    return unit

@@ -1,0 +1,1 @@
+"""Training of fusion networks: data, loop and checkpoints; no window, no bar."""

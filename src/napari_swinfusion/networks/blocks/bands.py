@@ -31,8 +31,13 @@ class Band:
         return slice(self.start - self.read_start, self.stop - self.read_start)
 
 
+def in_one_piece(tensor: Tensor) -> bool:
+    """Tell whether bands make no sense: while gradients are recorded, and off the CPU."""
+    return torch.is_grad_enabled() or tensor.device.type != "cpu"
+
+
 def bands(like: Tensor, *, multiple: int, halo: int) -> Iterator[Band]:
-    """Cut the rows of `like` `(..., h, w)` into bands; one band while gradients are recorded or off the CPU.
+    """Cut the rows of `like` `(..., h, w)` into bands, or into one where `in_one_piece`.
 
     Parameters
     ----------
@@ -42,9 +47,7 @@ def bands(like: Tensor, *, multiple: int, halo: int) -> Iterator[Band]:
         Rows read beyond a band on either side, where the image has them.
     """
     rows, columns = like.shape[-2:]
-    height = rows
-    if not torch.is_grad_enabled() and like.device.type == "cpu":
-        height = max(BAND_PIXELS // (columns * multiple), 1) * multiple
+    height = rows if in_one_piece(like) else max(BAND_PIXELS // (columns * multiple), 1) * multiple
     for start in range(0, rows, height):
         stop = min(start + height, rows)
         yield Band(start, stop, max(start - halo, 0), min(stop + halo, rows))
@@ -53,7 +56,7 @@ def bands(like: Tensor, *, multiple: int, halo: int) -> Iterator[Band]:
 def in_bands(step: Callable[[Tensor], Tensor], tokens: Tensor, *, axis: int, multiple: int = 1) -> Tensor:
     """Return `step(tokens)`, computed for bands of rows along `axis`.
 
-    On CPU without gradients `tokens` is overwritten; otherwise the whole is one band and `tokens` stays.
+    `tokens` is overwritten, unless it is `in_one_piece`.
 
     Parameters
     ----------
@@ -65,10 +68,13 @@ def in_bands(step: Callable[[Tensor], Tensor], tokens: Tensor, *, axis: int, mul
         Rows that belong together.
     """
     rows = tokens.shape[axis]
-    if torch.is_grad_enabled() or tokens.device.type != "cpu" or rows == 0:
+    if rows == 0:
+        return tokens
+    if in_one_piece(tokens):
         return step(tokens)
     tokens_per_row = tokens.numel() // (rows * tokens.shape[-1])
     height = max(BAND_TOKENS // (tokens_per_row * multiple), 1) * multiple
-    for band in tokens.split(height, dim=axis):
+    for start in range(0, rows, height):
+        band = tokens.narrow(axis, start, min(height, rows - start))
         band.copy_(step(band))
     return tokens

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional
 
 from napari_swinfusion.networks.blocks.bands import in_bands
 
@@ -31,8 +31,8 @@ class PlaneExchange(nn.Module):
 
     def _exchange(self, tokens: Tensor) -> Tensor:
         over_planes = torch.cat([tokens.mean(1, keepdim=True), tokens.amax(1, keepdim=True)], dim=-1)
-        compared = F.gelu(self.own(tokens) + self.shared(over_planes))
-        padded = F.pad(compared, (0, 0, 0, 0, 0, 0, 1, 1))
+        compared = functional.gelu(self.own(tokens) + self.shared(over_planes))
+        padded = functional.pad(compared, (0, 0, 0, 0, 0, 0, 1, 1))
         below, here, above = self.taps.to(compared.dtype)
         mixed = padded[:, :-2] * below + compared * here + padded[:, 2:] * above
         result: Tensor = tokens + self.project(mixed)

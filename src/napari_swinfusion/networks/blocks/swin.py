@@ -1,4 +1,4 @@
-"""The SwinV2 block: attention in (shifted) windows, then a token-wise MLP, each normalised after it (arXiv 2111.09883)."""
+"""The SwinV2 block: attention in (shifted) windows, then a token-wise MLP, normalised after each (arXiv 2111.09883)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 from einops import rearrange
 from torch import Tensor, nn
 
-from napari_swinfusion.networks.blocks.bands import in_bands
+from napari_swinfusion.networks.blocks.bands import in_bands, in_one_piece
 from napari_swinfusion.networks.blocks.window_attention import WindowAttention, shifted_window_masks
 
 
@@ -45,8 +45,8 @@ class SwinBlock(nn.Module):
             in_bands(partial(self._windows, bias=bias + mask.to(bias)), part, axis=1, multiple=size)
             for part, mask in ((tokens[:, :-size], above), (tokens[:, -size:], last))
         ]
-        # Without gradients on CPU the parts are written into `tokens` already.
-        tokens = tokens if parts[1]._base is tokens else torch.cat(parts, dim=1)
+        if in_one_piece(tokens):
+            tokens = torch.cat(parts, dim=1)
         return tokens.roll((shift, shift), dims=(1, 2))
 
     def _windows(self, tokens: Tensor, bias: Tensor) -> Tensor:
@@ -55,7 +55,8 @@ class SwinBlock(nn.Module):
         windows = rearrange(tokens, "b (r i) (c j) d -> (b r) c (i j) d", i=size, j=size)
         windows = windows + self.norm_attention(self.attention(windows, bias))
         windows = windows + self.norm_mlp(self.mlp(windows))
-        return rearrange(windows, "(b r) c (i j) d -> b (r i) (c j) d", b=b, r=h // size, i=size, j=size)
+        grid: Tensor = rearrange(windows, "(b r) c (i j) d -> b (r i) (c j) d", b=b, r=h // size, i=size, j=size)
+        return grid
 
 
 class SwinStage(nn.Sequential):

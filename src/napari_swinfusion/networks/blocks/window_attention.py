@@ -12,7 +12,7 @@ import math
 import torch
 from einops import rearrange
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional
 
 from napari_swinfusion.errors import ConfigError
 
@@ -86,16 +86,14 @@ class WindowAttention(nn.Module):
             for part in (query, key, value)
         )
         temperature = self.log_temperature.clamp(max=math.log(MAX_TEMPERATURE)).exp().repeat(columns, 1, 1)
-        mixed = F.scaled_dot_product_attention(
-            F.normalize(query, dim=-1) * temperature.to(query.dtype),
-            F.normalize(key, dim=-1),
+        mixed = functional.scaled_dot_product_attention(
+            functional.normalize(query, dim=-1) * temperature.to(query.dtype),
+            functional.normalize(key, dim=-1),
             value,
             attn_mask=bias.flatten(0, 1).unsqueeze(0).to(query.dtype),
             scale=1.0,
         )
-        mixed = rearrange(
-            mixed, "(r g) (c h) t d -> r (g c) t (h d)", r=windows.shape[0], c=columns, h=self.num_heads
-        )
+        mixed = rearrange(mixed, "(r g) (c h) t d -> r (g c) t (h d)", r=windows.shape[0], c=columns, h=self.num_heads)
         projected: Tensor = self.project(mixed)
         return projected
 

@@ -1,0 +1,38 @@
+"""Which single plane is the truest at a pixel, asked of the pixels themselves and not of the geometry.
+
+Near an occlusion edge the plane focused on the background carries the blurred spread of the foreground: the nearest
+depth is not the truest plane there. So the target is the plane that lies nearest the true all-in-focus image in a small
+neighbourhood.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor
+from torch.nn import functional
+
+
+def focus_target(clean: Tensor, truth: Tensor, *, tolerance: Tensor, neighbourhood: int = 7) -> Tensor:
+    """Return the probability `(b, n, h, w)` that a plane is the truest single one, summing to 1 over n.
+
+    A softmax of the local absolute error over `tolerance`: planes that differ from the truth by less than the tolerance
+    share the probability, so that flat regions have no truest plane.
+
+    Parameters
+    ----------
+    clean
+        `(b, n, h, w)`: noise-free planes.
+    truth
+        `(b, h, w)`: noise-free all-in-focus image.
+    tolerance
+        `(b,)`: an error that does not matter, in the scale of the planes.
+    neighbourhood
+        Side of the window over which errors are averaged, px; odd.
+    """
+    error = (clean - truth.unsqueeze(1)).abs()
+    local = functional.avg_pool2d(error, neighbourhood, stride=1, padding=neighbourhood // 2, count_include_pad=False)
+    return (-local / tolerance[:, None, None, None]).softmax(1)
+
+
+def focus_cross_entropy(focus: Tensor, target: Tensor) -> Tensor:
+    """Return the mean cross-entropy `(b,)` of probabilities `focus` `(b, n, h, w)` under `target`, nats."""
+    return -(target * focus.clamp(min=1e-6).log()).sum(1).mean((-2, -1))
