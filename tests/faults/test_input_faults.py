@@ -282,6 +282,18 @@ def test_A19_other_positions_are_named_when_left_out(tmp_path: Path, planes: NDA
     assert any("holds 2 images; only the first" in notice for notice in stack.notices)
 
 
+def test_A21_what_unpacks_beyond_the_memory_is_refused_before_it_is_unpacked(tmp_path: Path) -> None:
+    path = tmp_path / "bomb.tif"
+    # 1 TB of zeros by its tags: a tag of the first page is changed, the pixels of the rest are never stored.
+    tifffile.imwrite(path, np.zeros((2, 64, 64), np.uint8), compression="zlib", metadata=None)
+    with tifffile.TiffFile(path, mode="r+") as tif:
+        for page in tif.pages:
+            for name in ("ImageWidth", "ImageLength", "RowsPerStrip"):
+                page.tags[name].overwrite(1_000_000)
+    with pytest.raises(LoadError, match="GB"):
+        read_stack(path)
+
+
 def test_A22_a_circle_of_pages_ends(tmp_path: Path, planes: NDArray[np.uint16]) -> None:
     path = tmp_path / "circle.tif"
     tifffile.imwrite(path, planes[:2], metadata=None, compression="zlib")
@@ -323,3 +335,15 @@ def test_A23_random_corruption_is_a_load_error_or_a_stack(
             refused += 1
         assert time.perf_counter() - started < 2
     assert refused > 0
+
+
+def test_A29_names_with_spaces_and_other_letters(tmp_path: Path, planes: NDArray[np.uint16]) -> None:
+    folder = tmp_path / "Größe µm 器官"
+    folder.mkdir()
+    tifffile.imwrite(folder / "stack é.tif", planes, metadata={"axes": "ZYX"})
+    assert read_stack(str(folder / "stack é.tif")).name == "stack é"
+
+
+def test_A29_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(LoadError, match=r"nothing\.tif"):
+        read_stack(tmp_path / "nothing.tif")

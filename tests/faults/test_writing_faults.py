@@ -36,6 +36,18 @@ def result(rng: np.random.Generator) -> FusedImage:
     )
 
 
+def test_A20_big_files_are_bigtiff(tmp_path: Path, result: FusedImage, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert write_room.BIGTIFF_BYTES < 2**31
+    write_fused(result, tmp_path / "small.tif")
+    monkeypatch.setattr(write_room, "BIGTIFF_BYTES", 100)
+    write_fused(result, tmp_path / "big.tif")
+    kinds = {}
+    for name in ("small", "big"):
+        with tifffile.TiffFile(tmp_path / f"{name}.tif") as tif:
+            kinds[name] = tif.is_bigtiff
+    assert kinds == {"small": False, "big": True}
+
+
 # Writes 4 MB image and maps where the disk, or the size a file may have, ends at 1 MB; tells what came of it as JSON.
 FULL_DISK = """
 import json, os, resource, shutil, sys

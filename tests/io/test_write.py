@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import tifffile
 
-import napari_swinfusion.io.write as write_room
 from napari_swinfusion.errors import InputError, LoadError, OutputExistsError, SaveError
 from napari_swinfusion.focal_stack import FocalStack, FusedImage, SpatialMetadata
 from napari_swinfusion.io import free_name, read_provenance, read_stack, write_fused, write_stack
@@ -118,17 +117,6 @@ def test_a_whole_stack_comes_back(tmp_path: Path, rng: np.random.Generator, axes
     back = read_stack(path)
     assert back.metadata == known
     np.testing.assert_array_equal(back.read(), FocalStack(data=data, axes=axes).read())
-
-
-def test_big_files_are_bigtiff(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_fused(fused((9, 14), "YX"), tmp_path / "small.tif")
-    monkeypatch.setattr(write_room, "BIGTIFF_BYTES", 100)
-    write_fused(fused((9, 14), "YX"), tmp_path / "big.tif")
-    kinds = {}
-    for name in ("small", "big"):
-        with tifffile.TiffFile(tmp_path / f"{name}.tif") as tif:
-            kinds[name] = tif.is_bigtiff
-    assert kinds == {"small": False, "big": True}
 
 
 def test_free_name_counts_on(tmp_path: Path) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 
-def main() -> None:
-    """Run `swinfusion` with the arguments of this process."""
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run `swinfusion` with `arguments`, or with those of this process."""
     from napari_swinfusion.cli.app import run
 
-    run()
+    run(arguments)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from napari_swinfusion.cli.console import cancel_on_interrupt, print_json, print_notices, progress_bar
-from napari_swinfusion.focal_stack import FocalStack, FusedImage
+
+if TYPE_CHECKING:
+    from napari_swinfusion.focal_stack import FocalStack, FusedImage
 
 
 def _option(text: str, *names: str, **limits: Any) -> Any:
