@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -52,10 +53,12 @@ def demo(out: Path, *, show: bool = True) -> None:
     typer.echo(compare(drawn, fused))
     sheet = write_results(out, drawn, fused)
     typer.echo(f"Wrote stack, fused image, decision map and confidence to {out}; see them all on {sheet}.")
-    visible = show and has_screen()
-    typer.echo("napari opens with the result." if visible else "No window is opened; to see it in napari: make demo")
-    if visible:
-        subprocess.run([sys.executable, "-m", "napari_swinfusion.viewer.open_result", str(out)], check=True)
+    viewing = [sys.executable, "-m", "napari_swinfusion.viewer.open_result", str(out)]
+    if show and has_screen():
+        typer.echo("napari opens with the result; the demo ends when its window is closed.")
+        subprocess.run(viewing, check=True)
+    else:
+        typer.echo(f"No window is opened. Where there is a screen, this shows it in napari: {shlex.join(viewing)}")
 
 
 def compare(drawn: SimulatedStack, fused: FusedImage) -> str:
