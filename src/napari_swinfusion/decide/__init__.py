@@ -1,0 +1,1 @@
+"""For each pixel, how much of each plane: by a network, a focus measure or a pyramid."""

@@ -17,13 +17,19 @@ class GreyPlanes(Protocol):
     """Normalised grey planes of one time point, read box by box so that no float copy of the stack exists."""
 
     @property
-    def n_planes(self) -> int: ...
+    def n_planes(self) -> int:
+        """Number of planes."""
+        ...
 
     @property
-    def height(self) -> int: ...
+    def height(self) -> int:
+        """Number of rows."""
+        ...
 
     @property
-    def width(self) -> int: ...
+    def width(self) -> int:
+        """Number of columns."""
+        ...
 
     def grey(self, box: Box, plane: int | None = None) -> NDArray[np.float32]:
         """Return `(n, h, w)` float32, finite, robustly scaled to about [0, 1]; `plane` reads one (n = 1)."""
@@ -70,7 +76,9 @@ class Decider(Protocol):
     """A focus measure, a pyramid or a network: anything that answers the question tile by tile."""
 
     @property
-    def info(self) -> DeciderInfo: ...
+    def info(self) -> DeciderInfo:
+        """Name and facts."""
+        ...
 
     def decide(
         self,
