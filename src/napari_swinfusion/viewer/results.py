@@ -16,6 +16,8 @@ from napari.components import ViewerModel
 from napari.layers import Image, Labels, Layer
 from napari.utils.colormaps import DirectLabelColormap, ensure_colormap
 from numpy.typing import NDArray
+from qtpy.QtCore import QEventLoop
+from qtpy.QtWidgets import QApplication
 
 from napari_swinfusion.focal_stack import FocalStack, FusedImage
 from napari_swinfusion.viewer.placement import result_slots, with_slabs
@@ -132,7 +134,7 @@ class ResultLayers:
             if part.layer is None or part.layer not in self._viewer.layers:
                 continue
             if part.earlier is None:
-                self._viewer.layers.remove(part.layer)
+                _remove(self._viewer, part.layer)
             else:
                 part.layer.data = part.earlier
         self._parts = []
@@ -213,7 +215,13 @@ def _remove_preview(viewer: ViewerModel, request: FuseRequest) -> None:
     for layer in list(viewer.layers):
         mine = layer.metadata.get(METADATA_KEY, {})
         if mine.get("role") == "preview" and mine.get("source_key") == request.key:
-            viewer.layers.remove(layer)
+            _remove(viewer, layer)
+
+
+def _remove(viewer: ViewerModel, layer: Layer) -> None:
+    viewer.layers.remove(layer)
+    # vispy crashes in a later draw where two layers go without a redraw between them.
+    QApplication.processEvents(QEventLoop.ProcessEventsFlag.ExcludeUserInputEvents)
 
 
 def _binding(request: FuseRequest, role: str, **more: Any) -> dict[str, Any]:

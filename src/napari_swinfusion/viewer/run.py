@@ -53,7 +53,7 @@ class FuseRun(QObject):
 
     def cancel(self) -> None:
         """Stop before the next tile; `ended` follows."""
-        self._worker.token.cancel()
+        self._worker.line.token.cancel()
 
     def abandon(self, *, keep_viewer: bool) -> None:
         """Stop, wait a few seconds and show nothing more; for when the dock or the window goes away.
@@ -62,7 +62,7 @@ class FuseRun(QObject):
         """
         self._worker.yielded.disconnect(self._receive)
         self.cancel()
-        self._worker.ended.wait(PATIENCE_SECONDS)
+        self._worker.line.ended.wait(PATIENCE_SECONDS)
         if keep_viewer:
             self._discard()
             self._close_bar()
@@ -87,13 +87,14 @@ class FuseRun(QObject):
                 outcome = event
             else:
                 tiles.append(event)
-        if outcome is None:
+        if outcome is not None:
+            self._end(outcome)
+        elif not self._worker.line.token.cancelled:
             if self._results is not None:
                 self._results.show_tiles(tiles)
             if progress is not None:
                 self._tell(progress)
-        else:
-            self._end(outcome)
+        self._worker.line.shown.set()
 
     def _tell(self, progress: Progress) -> None:
         left = progress.seconds_left

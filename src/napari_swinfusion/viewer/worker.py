@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from typing import Any
 
@@ -60,53 +60,71 @@ Event = Any
 """`Opened`, then `Progress` and `FusedTile` in any order, at last one `Outcome`."""
 
 
+@dataclass(frozen=True)
+class Line:
+    """What the window and a run share.
+
+    Attributes
+    ----------
+    token
+        Set to stop the run.
+    shown
+        Set by the window when it has shown what it got last: a slow window gets larger batches, not a longer queue.
+    ended
+        Set by the run when its work is over.
+    """
+
+    token: CancelToken = field(default_factory=CancelToken)
+    shown: threading.Event = field(default_factory=threading.Event)
+    ended: threading.Event = field(default_factory=threading.Event)
+
+
 class FuseWorker(GeneratorWorker):
     """A generator worker that can be cancelled from outside, and waited for."""
 
-    token: CancelToken
-    ended: threading.Event
+    line: Line
 
     def quit(self) -> None:
         """Stop at the next tile; napari calls this too, when its window closes."""
-        self.token.cancel()
+        self.line.token.cancel()
         super().quit()
 
 
 def make_worker(request: FuseRequest) -> FuseWorker:
     """Return a worker, not yet started, that yields lists of events at most once in `REFRESH_SECONDS`."""
-    token, ended = CancelToken(), threading.Event()
-    worker: FuseWorker = create_worker(_batches, request, token, ended, _worker_class=FuseWorker)
-    worker.token, worker.ended = token, ended
+    line = Line()
+    worker: FuseWorker = create_worker(_batches, request, line, _worker_class=FuseWorker)
+    worker.line = line
     return worker
 
 
-def _batches(request: FuseRequest, token: CancelToken, ended: threading.Event) -> Generator[list[Event], None, None]:
+def _batches(request: FuseRequest, line: Line) -> Generator[list[Event], None, None]:
     # fuse() tells by callbacks, a generator worker wants yields: a thread and a queue turn one into the other.
     events: SimpleQueue[Event] = SimpleQueue()
-    threading.Thread(target=_work, args=(request, token, events, ended), name="swinfusion").start()
+    threading.Thread(target=_work, args=(request, line, events), name="swinfusion").start()
+    line.shown.set()
     batch: list[Event] = []
     while not (batch and isinstance(batch[-1], Outcome)):
         batch = [events.get()]
         due = time.monotonic() + REFRESH_SECONDS
-        while not isinstance(batch[-1], Outcome) and (left := due - time.monotonic()) > 0:
-            try:
-                batch.append(events.get(timeout=left))
-            except Empty:
-                break
+        while not isinstance(batch[-1], Outcome) and (time.monotonic() < due or not line.shown.is_set()):
+            with contextlib.suppress(Empty):
+                batch.append(events.get(timeout=REFRESH_SECONDS / 4))
+        line.shown.clear()
         yield batch
 
 
-def _work(request: FuseRequest, token: CancelToken, events: SimpleQueue[Event], ended: threading.Event) -> None:
+def _work(request: FuseRequest, line: Line, events: SimpleQueue[Event]) -> None:
     outcome: Outcome
     try:
-        outcome = Finished(_fuse(request, token, events))
+        outcome = Finished(_fuse(request, line.token, events))
     except CancelledError:
         outcome = Cancelled()
     except BaseException as error:  # SystemExit and its like must reach the user too
         _log.error("The fusion of '%s' failed.", request.name, exc_info=error)
         outcome = Failed(sentence_of(error))
     _free_device_memory()
-    ended.set()
+    line.ended.set()
     events.put(outcome)
 
 

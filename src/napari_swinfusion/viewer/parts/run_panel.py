@@ -36,6 +36,7 @@ class RunPanel(QWidget):
         self.message = QLabel()
         self.message.setWordWrap(True)
         self.message.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
+        self.run_button.setStyleSheet("font-weight: bold;")
         buttons = QHBoxLayout()
         for button, stretch in ((self.run_button, 2), (self.preview_button, 1), (self.cancel_button, 1)):
             buttons.addWidget(button, stretch)

@@ -11,7 +11,6 @@ from qtpy.QtWidgets import (
     QGridLayout,
     QLabel,
     QRadioButton,
-    QStackedWidget,
     QVBoxLayout,
     QWidget,
 )
@@ -68,24 +67,26 @@ class SourcePanel(QWidget):
         for column, button in enumerate((self.stack_button, self.planes_button)):
             group.addButton(button)
             switch.addWidget(button, 0, column)
-        self._pages = QStackedWidget()
-        rows = ([("Layer", self.stack_combo)], [("Upper", self.first_combo), ("Lower", self.second_combo)])
-        for page_rows in rows:
-            page = QWidget()
-            form = QFormLayout(page)
-            form.setContentsMargins(0, 0, 0, 0)
-            for name, combo in page_rows:
-                form.addRow(name, combo)
-            self._pages.addWidget(page)
+        self._form = QFormLayout()
+        self._form.setContentsMargins(0, 0, 0, 0)
+        for name, combo in (("Layer", self.stack_combo), ("Upper", self.first_combo), ("Lower", self.second_combo)):
+            self._form.addRow(name, combo)
+        self._show_rows()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addLayout(switch)
-        layout.addWidget(self._pages)
+        layout.addLayout(self._form)
         layout.addWidget(self.facts)
 
-    def _switch(self, stack: bool) -> None:
-        self._pages.setCurrentIndex(0 if stack else 1)
+    def _switch(self) -> None:
+        self._show_rows()
         self._watch()
+
+    def _show_rows(self) -> None:
+        stack = self.stack_button.isChecked()
+        self._form.setRowVisible(self.stack_combo, stack)
+        self._form.setRowVisible(self.first_combo, not stack)
+        self._form.setRowVisible(self.second_combo, not stack)
 
     def _offer(self) -> None:
         images = [layer for layer in self._viewer.layers if isinstance(layer, Image) and not is_result(layer)]
