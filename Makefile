@@ -34,6 +34,7 @@ bench: setup ## measure quality, then speed and memory
 
 docs: setup ## build the pages into site
 	@$(BIN)/python tools/fault_table.py --write
+	@$(BIN)/python tools/reference_pages.py --write
 	@$(BIN)/mkdocs build --strict
 
 screenshots: setup ## draw the pictures of README and docs again

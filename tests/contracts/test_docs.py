@@ -25,6 +25,13 @@ def test_the_fault_list_names_the_tests_that_exist() -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_the_reference_pages_say_what_the_code_says() -> None:
+    done = subprocess.run(
+        [sys.executable, ROOT / "tools" / "reference_pages.py"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
 def test_every_make_target_that_the_docs_name_exists() -> None:
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
     named = {target for page in PAGES for target in re.findall(r"`make ([a-z]+)", page.read_text(encoding="utf-8"))}
@@ -61,6 +68,13 @@ def test_the_python_that_the_docs_show_runs(page: Path, block: str, tmp_path: Pa
         [sys.executable, "-c", setting + stack + block], cwd=tmp_path, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("example", sorted((ROOT / "examples").glob("*.py")), ids=lambda path: path.stem)
+def test_the_examples_run(example: Path, tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, example], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout
 
 
 def test_there_is_python_to_run_in_the_readme() -> None:
