@@ -22,8 +22,15 @@ def test_files_and_functions_hold_one_idea(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     assert len(text.splitlines()) <= LONGEST_FILE
     functions = (node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
-    long = {node.name: lines for node in functions if (lines := node.end_lineno - node.lineno + 1) > LONGEST_FUNCTION}
+    long = {node.name: lines for node in functions if (lines := lines_of_code(node)) > LONGEST_FUNCTION}
     assert not long
+
+
+def lines_of_code(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """Count the lines of a function without its docstring: a public verb may explain each of its parameters."""
+    first = function.body[0]
+    documented = isinstance(first, ast.Expr) and ast.get_docstring(function) is not None
+    return function.end_lineno - function.lineno + 1 - (first.end_lineno - first.lineno + 1 if documented else 0)
 
 
 def tracked_files() -> list[Path]:
