@@ -205,7 +205,7 @@ def resolve(views: Sequence[LayerView], options: Options, *, axes: str = "", thr
         With the reason in one sentence, for the user.
     """
     if not views:
-        raise InputError("Open a z-stack first, for example from File > Open Sample > SwinFusion.")
+        raise InputError("Open a z-stack or two focal planes first; File > Open Sample > SwinFusion has both.")
     if len({view.key for view in views}) < len(views):
         raise InputError("Both planes are the same layer; choose two different ones.")
     if len(views) == 1:

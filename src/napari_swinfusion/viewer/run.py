@@ -48,7 +48,7 @@ class FuseRun(QObject):
         """Begin; call once, and only while `busy` is False."""
         FuseRun._current = self
         self._began = time.monotonic()
-        self._bar = ActivityBar(f"Fusing {self._request.name}", self.cancel)
+        self._bar = ActivityBar("Fusing", self.cancel)
         self._worker.start()
 
     def cancel(self) -> None:

@@ -13,7 +13,7 @@ class ActivityBar(cancelable_progress):
     def __init__(self, title: str, on_cancel: Callable[[], None]) -> None:
         # Before super(): the activity dock may draw the bar within it.
         self._on_cancel = on_cancel
-        super().__init__(total=100, desc=title)
+        super().__init__(total=100, desc=title, bar_format="{desc}|{bar}| {remaining} left")
 
     def cancel(self) -> None:
         """Cancel the run, which napari's own bar leaves to its iterator."""

@@ -10,6 +10,7 @@ from qtpy.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QSize
 from napari_swinfusion.progress import Progress
 
 Tone = Literal["quiet", "good", "bad"]
+_STAGES = {"prepare": "Measuring the planes", "decide": "Fusing"}
 # Readable on napari's dark and light theme alike.
 _COLORS: dict[Tone, str] = {"good": "#3fa45b", "bad": "#e0563f"}
 
@@ -74,7 +75,7 @@ class RunPanel(QWidget):
         self.bar.setRange(0, max(progress.total, 1))
         self.bar.setValue(progress.done)
         left = progress.seconds_left
-        stage = progress.stage.capitalize()
+        stage = _STAGES.get(progress.stage, progress.stage.capitalize())
         self.time_left.setText(stage if left is None else f"{stage} · {spell_seconds(left)} left")
 
     def say(self, text: str, tone: Tone = "quiet") -> None:

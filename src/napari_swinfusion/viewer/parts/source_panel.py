@@ -96,7 +96,7 @@ class SourcePanel(QWidget):
         planes = [layer for layer in images if layer.ndim == 2] or images
         self.stack_combo.offer(images, next(iter(stacks), None))
         self.first_combo.offer(images, next(iter(planes), None))
-        self.second_combo.offer(images, next(iter(planes[1:]), next(iter(planes), None)))
+        self.second_combo.offer(images, next(iter(planes[1:]), None))
         self.changed.emit()
 
     def _watch(self) -> None:
