@@ -90,7 +90,8 @@ class NetworkConfig:
                 near = get_close_matches(key, known, n=1)
                 hint = f"did you mean '{near[0]}'?" if near else f"known are {', '.join(known)}."
                 raise ConfigError(f"{cls.__name__} has no setting '{key}'; {hint}")
-        return cls(**values)
+        # JSON knows no tuples.
+        return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
 
     def to_dict(self) -> dict[str, Any]:
         """Return the plain values, for a file header."""

@@ -2,9 +2,9 @@
 
 After document 003 (HybridFusionNet: CNN + SwinV2 with a decision mask), for any number of planes and any size: planes
 share one encoder, exchange what they see along z and get a score for each pixel; a softmax over the planes is the
-share of each. Two planes are n = 2, and the document's mask is then `weights[:, 0]`. Deviations: patches of 4 px instead of 2
-(a quarter of the tokens; convolutions at full resolution carry the detail past them), a second score that says which
-single plane is truest, and no resizing.
+share of each. Two planes are n = 2, and the document's mask is then `weights[:, 0]`. Deviations: patches of 4 px
+instead of 2 (a quarter of the tokens; convolutions at full resolution carry the detail past them), a second score that
+says which single plane is truest, and no resizing.
 
 During inference on CPU planes pass one by one; only their tokens and scores are kept.
 """

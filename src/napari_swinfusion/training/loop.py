@@ -73,12 +73,13 @@ def train(
     config: TrainingConfig,
     folder: Path,
     *,
+    until: int | None = None,
     report: Callable[[dict[str, Any]], None] | None = None,
 ) -> Path:
     """Train `network` on simulated stacks and return the model file, `folder/model.safetensors`.
 
     A `folder` that holds a checkpoint is resumed. `folder/log.jsonl` gets one line every `checkpoint_every` steps, and
-    `report` is told the same.
+    `report` is told the same. `until` pauses after that many of the configured steps; a later call goes on.
     """
     rank, world = _join_processes()
     folder.mkdir(parents=True, exist_ok=True)
@@ -94,12 +95,13 @@ def train(
     network.train()
     sums: list[Tensor] = []
     started = time.perf_counter()
-    while step < config.steps:
+    last = min(until or config.steps, config.steps)
+    while step < last:
         _set_rate(optimizer, config, step)
         sums.append(_step(network, optimizer, config, list(textures.values()), step, rank, world, device))
         step += 1
         _follow(average, network.state_dict(), min(config.average, (1 + step) / (10 + step)))
-        if rank == 0 and (step % config.checkpoint_every == 0 or step == config.steps):
+        if rank == 0 and (step % config.checkpoint_every == 0 or step == last):
             means = torch.stack(sums).mean(0).tolist()
             line = {
                 "step": step, "loss": means[0], "image": means[1], "focus": means[2], "psnr": means[3],

@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from napari_swinfusion import simulate
+from napari_swinfusion.errors import ConfigError
+from napari_swinfusion.simulation import PRESETS
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("bits", [8, 16])
+def test_a_stack_comes_with_its_truth(preset: str, bits: int) -> None:
+    made = simulate(preset=preset, n_planes=4, height=70, width=90, seed=5, bits=bits)
+    assert made.stack.data.shape == (4, 70, 90)
+    assert made.stack.dtype == f"uint{bits}"
+    assert made.stack.metadata.z_step is not None
+    assert made.truth.shape == made.depth.shape == (70, 90)
+    assert made.clean.shape == (4, 70, 90)
+    assert made.depth.min() >= 0
+    assert made.depth.max() <= 3
+    assert np.isfinite(made.truth).all()
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_a_seed_names_a_stack(preset: str) -> None:
+    first, again, other = (simulate(preset=preset, n_planes=3, height=64, width=64, seed=seed) for seed in (1, 1, 2))
+    assert np.array_equal(first.stack.data, again.stack.data)
+    assert not np.array_equal(first.stack.data, other.stack.data)
+
+
+@pytest.mark.parametrize("preset", ["reflected", "two-plane"])
+def test_the_plane_nearest_in_depth_is_the_sharp_one(preset: str) -> None:
+    made = simulate(preset=preset, n_planes=9, height=128, width=128, seed=3)
+    nearest = np.rint(made.depth).astype(int)
+    distant = np.where(nearest < 5, nearest + 4, nearest - 4)
+    error = np.abs(made.clean - made.truth) / made.white
+    at = [np.take_along_axis(error, plane[None], 0)[0].mean() for plane in (nearest, distant)]
+    assert at[0] < 0.2 * at[1]
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_some_plane_shows_the_truth_nearly_everywhere(preset: str) -> None:
+    made = simulate(preset=preset, n_planes=9, height=128, width=128, seed=3)
+    error = np.abs(made.clean - made.truth) / made.white
+    assert np.percentile(error.min(0), 90) < 0.01
+    assert np.percentile(error.max(0), 90) > 2 * np.percentile(error.min(0), 90)
+
+
+def test_shot_noise_follows_the_photon_count() -> None:
+    for photons in (500.0, 20_000.0):
+        made = simulate(n_planes=4, photons=photons, lamp_drift=0, seed=2)
+        grey = np.asarray(made.stack.data, float)
+        light = (made.clean - 0.01 * made.white) / made.white
+        relative = (grey - made.clean) / made.white
+        assert relative.std() == pytest.approx(np.sqrt((light / photons + (2 / photons) ** 2).mean()), rel=0.03)
+
+
+def test_the_lamp_drifts_as_much_as_told() -> None:
+    made = simulate(n_planes=6, photons=1e6, lamp_drift=0.1, seed=4)
+    measured = (np.asarray(made.stack.data, float) - 0.01 * made.white).mean((1, 2))
+    measured /= (made.clean - 0.01 * made.white).mean((1, 2))
+    np.testing.assert_allclose(measured, made.lamp, rtol=2e-3)
+    assert np.ptp(made.lamp) > 0.02
+    assert max(abs(np.array(made.lamp) - 1)) <= 0.1
+
+
+def test_given_textures_are_used() -> None:
+    stripes = np.tile([0.0, 0.0, 255.0, 255.0], (256, 64))
+    made = simulate(preset="reflected", n_planes=2, height=96, width=96, seed=0, textures=[stripes])
+    plain = simulate(preset="reflected", n_planes=2, height=96, width=96, seed=0)
+    assert not np.array_equal(made.truth, plain.truth)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"preset": "organoid-brigthfield"}, "Did you mean 'organoid-brightfield'"),
+        ({"n_planes": 1}, "at least 2 planes"),
+        ({"bits": 12}, "8 or 16 bits"),
+        ({"photons": 0}, "photons"),
+    ],
+)
+def test_what_makes_no_stack_is_refused(options: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        simulate(**options)  # type: ignore[arg-type]
