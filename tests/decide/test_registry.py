@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from napari_swinfusion.decide.base import DeciderInfo
 from napari_swinfusion.decide.registry import list_models, make_decider
 from napari_swinfusion.errors import ModelError
 from napari_swinfusion.weights import list_networks
@@ -15,6 +16,11 @@ CLASSICAL = ["tenengrad", "laplacian-energy", "variance", "laplacian-pyramid", "
 
 def test_networks_come_first_then_the_classical_ones() -> None:
     assert [info.name for info in list_models()] == [*list_networks(), *CLASSICAL]
+
+
+@pytest.mark.parametrize("info", list_models(), ids=lambda info: info.name)
+def test_listed_facts_are_those_of_the_decider(info: DeciderInfo) -> None:
+    assert make_decider(info.name, device="cpu").info == info
 
 
 @pytest.mark.parametrize("name", [*CLASSICAL, "tenengrad-argmax", "variance-argmax"])

@@ -59,8 +59,16 @@ def list_models() -> list[DeciderInfo]:
     """Return what can be chosen as `model`: shipped networks, then classical deciders."""
     from napari_swinfusion.weights import list_networks
 
-    networks = [make_decider(name, device="cpu").info for name in list_networks()]
+    networks = [_network_info(name) for name in list_networks()]
     return [*networks, *(factory(None).info for factory in _CLASSICAL.values())]
+
+
+def _network_info(name: str) -> DeciderInfo:
+    """Return what `NetworkDecider.info` would, without loading the numbers."""
+    from napari_swinfusion.weights import find_model, read_header, sha256_of
+
+    path = find_model(name)
+    return DeciderInfo(name=name, summary=str(read_header(path)["story"].get("summary", "")), sha256=sha256_of(path))
 
 
 def _may_be_network(model: str | Path) -> bool:
