@@ -12,8 +12,11 @@ from napari_swinfusion.decide.base import GreyPlanes
 from napari_swinfusion.decide.filters import Array, smooth
 from napari_swinfusion.tiling import Box
 
-# Half the share of the best plane counts as nearly as sharp; a valley under half of a peak parts two peaks.
-NEARLY = 0.5
+# A peak with this part of the best plane's share is an object of its own, if a valley parts it from the best one.
+_SECOND = 0.2
+# A valley is lower than this part of the peak before it. Of two planes, which have no valley between them, one with
+# this part of the other's share counts as nearly as sharp.
+_HALF = 0.5
 
 # Variance of rounding to 12 bits: no camera is quieter.
 _ROUNDING = np.float32(1 / (12 * 4095**2))
@@ -117,10 +120,11 @@ def _blocks(plane: Array) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
 def prefer_plane(focus: Array, prefer: Literal["top", "bottom"]) -> Array:
     """Where two separate planes are sharp at one pixel, give it to the one nearer the top or bottom of the stack.
 
-    Through a transparent object both it and what lies behind can be in focus. A plane is a candidate if its share is
-    at least half of the best one's and, in three or more planes, it is a peak along z that a valley under half of its
-    own share parts from the best; so the two planes that border one focus are not mistaken for two objects.
-    All that lies beyond the valley behind the chosen peak is then left out.
+    Through a transparent object both it and what lies behind can be in focus. A plane is a candidate if it is a
+    peak along z with at least a fifth of the best one's share, and a valley under half of its own share parts it from
+    the best; so the two planes that border one focus are not mistaken for two objects. All that lies beyond the
+    valley behind the chosen peak is then left out. Of two planes the asked one is taken if it has at least half of the
+    other's share.
 
     Parameters
     ----------
@@ -139,10 +143,24 @@ def prefer_plane(focus: Array, prefer: Literal["top", "bottom"]) -> Array:
     chosen, lowest = best.copy(), highest.copy()
     for k in reversed(range(len(focus) - 1)):
         share, above = focus[k], best > k
-        parted = _is_peak(focus, k) & (lowest < NEARLY * share) if len(focus) > 2 else above
-        chosen[above & parted & (share >= NEARLY * highest)] = k
+        if len(focus) == 2:
+            another = share >= _HALF * highest
+        else:
+            another = _is_peak(focus, k) & (lowest < _HALF * share) & (share >= _SECOND * highest)
+        chosen[above & another] = k
         np.minimum(lowest, share, out=lowest, where=above)
     return _cut_beyond_valley(focus, chosen, where=chosen < best)
+
+
+def prefer_in_answer(weights: Array, focus: Array, prefer: Literal["top", "bottom"]) -> tuple[Array, Array]:
+    """Apply `prefer_plane` to a whole answer: return weights and focus, `(n, h, w)`.
+
+    Peaks are sought in `focus` alone, which says how sharp each plane is; weights may hide them, as those of a guarded
+    measure do, which name one plane and the mean. Where the preference moves a pixel, its weights become its focus.
+    """
+    preferred = prefer_plane(focus, prefer)
+    moved = (preferred != focus).any(axis=0)
+    return np.where(moved, preferred, weights), preferred
 
 
 def _is_peak(focus: Array, k: int) -> NDArray[np.bool_]:

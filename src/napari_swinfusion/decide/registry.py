@@ -68,7 +68,11 @@ def _network_info(name: str) -> DeciderInfo:
     from napari_swinfusion.weights import find_model, read_header, sha256_of
 
     path = find_model(name)
-    return DeciderInfo(name=name, summary=str(read_header(path)["story"].get("summary", "")), sha256=sha256_of(path))
+    return DeciderInfo(
+        name=name,
+        summary=str(read_header(path)["story"].get("summary", "a fine-tuned network")),
+        sha256=sha256_of(path),
+    )
 
 
 def _may_be_network(model: str | Path) -> bool:
