@@ -49,7 +49,7 @@ def describe_setting() -> dict[str, Any]:
 def save(results: dict[str, Any], path: Path) -> None:
     """Write results as JSON, keys in the order they were measured."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    path.write_text(json.dumps(results, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def _processor() -> str:
