@@ -1,9 +1,16 @@
-"""Everything below the viewer imports and works on a machine that has neither napari nor Qt."""
+"""Everything below the viewer works on a machine that has neither napari nor Qt, with the declared dependencies."""
 
 from __future__ import annotations
 
+import ast
+import re
 import subprocess
 import sys
+import tomllib
+from collections.abc import Iterable
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
 
 # Runs in a fresh interpreter: this one has napari loaded through the test plugins.
 WITHOUT_A_WINDOW = """
@@ -45,3 +52,30 @@ def test_all_but_the_viewer_works_without_napari_and_qt() -> None:
     imported = done.stdout.split()
     assert "napari_swinfusion.pipeline" in imported
     assert "napari_swinfusion.cli.demo" in imported
+
+
+def test_what_is_imported_is_declared_and_what_is_declared_is_imported() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    base = {named(requirement) for requirement in project["dependencies"]}
+    window = {named(requirement) for requirement in project["optional-dependencies"]["all"]}
+    src = ROOT / "src" / "napari_swinfusion"
+    viewer = imported(path for path in src.rglob("*.py") if src / "viewer" in path.parents)
+    others = imported(path for path in src.rglob("*.py") if src / "viewer" not in path.parents)
+    assert others == base
+    assert viewer - base == window
+
+
+def named(requirement: str) -> str:
+    name = re.split(r"[\[<>=;~! ]", requirement)[0]
+    return {"scikit-image": "skimage", "pillow": "PIL"}.get(name, name)
+
+
+def imported(paths: Iterable[Path]) -> set[str]:
+    names = set()
+    for path in paths:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                names |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                names.add(node.module.partition(".")[0])
+    return names - sys.stdlib_module_names - {"napari_swinfusion"}
