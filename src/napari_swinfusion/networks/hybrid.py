@@ -104,12 +104,13 @@ class HybridFusionNet(FusionNetwork):
         rounds = len(self.stages) + 2
         for i, (exchange, stage) in enumerate(zip(self.exchanges, self.stages, strict=True), start=1):
             tokens = exchange(tokens)
-            if step == planes.shape[1]:
-                tokens = _stage_of_planes(stage, tokens)
-            else:
-                for k, part in enumerate(tokens.split(step, dim=1)):
-                    self.tell((i + k * step / planes.shape[1]) / rounds)
-                    part.copy_(_stage_of_planes(stage, part))
+            flat = tokens.flatten(0, 1)
+            if in_one_piece(planes):
+                tokens = stage(flat).unflatten(0, tokens.shape[:2])
+                continue
+            for k, plane in enumerate(flat.split(1)):
+                self.tell((i + k / len(flat)) / rounds)
+                stage(plane)  # overwrites it
         weights, focus = self._decode(planes, mean, tokens, step).unbind(0)
         return Fused(torch.einsum("bnhw,bnhw->bhw", weights, planes), weights, focus)
 
@@ -160,11 +161,6 @@ def _convolve(convolution: nn.Module, image: Tensor) -> Tensor:
     b, n = image.shape[:2]
     flat = convolution(rearrange(image, "b n h w c -> (b n) c h w"))
     result: Tensor = rearrange(flat, "(b n) c h w -> b n h w c", b=b, n=n)
-    return result
-
-
-def _stage_of_planes(stage: nn.Module, tokens: Tensor) -> Tensor:
-    result: Tensor = stage(tokens.flatten(0, 1)).unflatten(0, tokens.shape[:2])
     return result
 
 

@@ -34,29 +34,31 @@ class SwinBlock(nn.Module):
         self.norm_mlp = nn.LayerNorm(dim)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """Return the tokens after the block, same shape."""
+        """Return the tokens after the block, same shape; `tokens` is overwritten, unless it is `in_one_piece`."""
         size, shift = self.window_size, self.shift
         bias = self.attention.position_bias()
         if not shift:
             return in_bands(partial(self._windows, bias=bias), tokens, axis=1, multiple=size)
-        above, last = shifted_window_masks(tokens.shape[2] // size, size, shift)
-        tokens = tokens.roll((-shift, -shift), dims=(1, 2))
-        parts = [
-            in_bands(partial(self._windows, bias=bias + mask.to(bias)), part, axis=1, multiple=size)
-            for part, mask in ((tokens[:, :-size], above), (tokens[:, -size:], last))
-        ]
+        # A cyclic shift, done band by band: rows by where a band begins, columns inside it.
+        above, last = (bias + mask.to(bias) for mask in shifted_window_masks(tokens.shape[2] // size, size, shift))
+        rest = size - shift
+        ends = self._windows(torch.cat([tokens[:, -rest:], tokens[:, :shift]], dim=1), last)
+        body = in_bands(partial(self._windows, bias=above), tokens[:, shift:-rest], axis=1, multiple=size)
         if in_one_piece(tokens):
-            tokens = torch.cat(parts, dim=1)
-        return tokens.roll((shift, shift), dims=(1, 2))
+            return torch.cat([ends[:, rest:], body, ends[:, :rest]], dim=1)
+        tokens[:, -rest:], tokens[:, :shift] = ends[:, :rest], ends[:, rest:]
+        return tokens
 
     def _windows(self, tokens: Tensor, bias: Tensor) -> Tensor:
-        size = self.window_size
+        size, shift = self.window_size, self.shift
         b, h, _, _ = tokens.shape
+        if shift:
+            tokens = tokens.roll(-shift, dims=2)
         windows = rearrange(tokens, "b (r i) (c j) d -> (b r) c (i j) d", i=size, j=size)
         windows = windows + self.norm_attention(self.attention(windows, bias))
         windows = windows + self.norm_mlp(self.mlp(windows))
         grid: Tensor = rearrange(windows, "(b r) c (i j) d -> b (r i) (c j) d", b=b, r=h // size, i=size, j=size)
-        return grid
+        return grid.roll(shift, dims=2) if shift else grid
 
 
 class SwinStage(nn.Sequential):
