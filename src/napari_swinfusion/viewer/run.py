@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from typing import Any, ClassVar
 
 from napari.components import ViewerModel
+from napari.utils.notifications import notification_manager
 from qtpy.QtCore import QObject, Signal
 
 from napari_swinfusion.progress import Progress
@@ -15,6 +17,8 @@ from napari_swinfusion.viewer.results import Results, results_for
 from napari_swinfusion.viewer.worker import Failed, Finished, Opened, Outcome, make_worker
 
 PATIENCE_SECONDS = 5.0
+
+_log = logging.getLogger(__name__)
 
 
 class FuseRun(QObject):
@@ -37,6 +41,7 @@ class FuseRun(QObject):
         self._bar: ActivityBar | None = None
         self._worker = make_worker(request)
         self._worker.yielded.connect(self._receive)
+        self._worker.warned.connect(self._relay_warning)
         self._began = time.monotonic()
 
     @classmethod
@@ -61,6 +66,7 @@ class FuseRun(QObject):
         `keep_viewer` says that the viewer lives on, so that what the run has shown must be taken back.
         """
         self._worker.yielded.disconnect(self._receive)
+        self._worker.warned.disconnect(self._relay_warning)
         self.cancel()
         self._worker.line.ended.wait(PATIENCE_SECONDS)
         if keep_viewer:
@@ -110,13 +116,19 @@ class FuseRun(QObject):
         try:
             if isinstance(outcome, Finished) and self._results is not None:
                 self._results.finish(outcome.result)
-            else:
-                self._discard()
         except Exception as error:  # a result that napari cannot show must not leave the dock busy
+            _log.error("The result of '%s' could not be shown.", self._request.name, exc_info=error)
             outcome = Failed(f"The result could not be shown: {error}")
         self._close_bar()
         self._release()
         self.ended.emit(outcome)
+        # Last, because napari collects all garbage for each layer that goes, and the user should not wait for it.
+        if not isinstance(outcome, Finished):
+            self._discard()
+
+    def _relay_warning(self, arguments: tuple[Any, ...]) -> None:
+        # napari means to do this itself, but its worker classes do not connect it under PyQt6.
+        notification_manager.receive_warning(*arguments)
 
     def _discard(self) -> None:
         if self._results is not None:

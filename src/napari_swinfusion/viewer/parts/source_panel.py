@@ -97,7 +97,6 @@ class SourcePanel(QWidget):
         self.stack_combo.offer(images, next(iter(stacks), None))
         self.first_combo.offer(images, next(iter(planes), None))
         self.second_combo.offer(images, next(iter(planes[1:]), None))
-        self.changed.emit()
 
     def _watch(self) -> None:
         self._listen(self.layers())
