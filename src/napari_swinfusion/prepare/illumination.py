@@ -1,13 +1,14 @@
 """Gain and offset of each plane, so that lamp drift and bleaching do not pass for focus.
 
-Defocus moves light about but keeps its sum, so planes are compared by block means, never by pixels or contrast. Two
-cases, told apart by where the background lies:
+Defocus moves light about but keeps its sum, so planes are compared by sums over blocks, never by pixels or contrast.
+Two cases, told apart by where the background lies:
 
 - Light background (brightfield, reflected light): the lamp scales everything. The gain is the robust centre, over
-  blocks, of block / median of that block over all planes.
-- Dark background (fluorescence): a camera offset and haze lie under sparse signal. The background level is matched
-  by the offset; the gain is the ratio of the summed signal above background, used only where a jackknife over regions
-  of the image calls it reliable, because sectioning microscopes do lose the light of what is out of focus.
+  blocks, of the mean of that block over all planes / block.
+- Dark background (fluorescence): signal lies on a pedestal (camera offset, haze). A background that most of the image
+  shows is matched by the offset. The gain is the ratio of the summed signal above the pedestal, and is used only where
+  a jackknife over regions of the image calls it reliable: sectioning microscopes do lose the light of what is out of
+  focus, and that is no fault of the lamp.
 
 The median plane is the reference, so the fused image keeps the level of the stack.
 """
@@ -19,12 +20,19 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+Blocks = NDArray[np.float64]
+
 # Background above this share of the bright end means that the lamp lights it.
 _LIGHT_BACKGROUND = 0.4
+# Background is seen by most of the image if half of it lies in this lowest part of the range.
+_SPARSE = 0.1
 # Corrections within the accuracy of the estimate are not made: values then stay exactly as measured.
 _ACCURACY = 0.002
-_MAX_GAIN = 4.0
-_REGIONS = 6
+# A gain beyond this means that there was next to no light: light background, dark background.
+_MOST_GAIN, _MOST_BLEACHING = 4.0, 1.5
+# Largest standard error of a gain taken from sparse signal.
+_RELIABLE = 0.015
+_BLOCKS_ASIDE, _REGIONS_ASIDE = 32, 6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,13 +43,13 @@ class Illumination:
     ----------
     gains, offsets
         float64 `(n, K)`.
-    failed
+    unlit
         bool `(n,)`: planes with next to no light, which no gain can mend.
     """
 
     gains: NDArray[np.float64]
     offsets: NDArray[np.float64]
-    failed: NDArray[np.bool_]
+    unlit: NDArray[np.bool_]
 
 
 def no_match(n_planes: int, n_values: int) -> Illumination:
@@ -49,11 +57,11 @@ def no_match(n_planes: int, n_values: int) -> Illumination:
     return Illumination(
         gains=np.ones((n_planes, n_values)),
         offsets=np.zeros((n_planes, n_values)),
-        failed=np.zeros(n_planes, dtype=bool),
+        unlit=np.zeros(n_planes, dtype=bool),
     )
 
 
-def match_illumination(
+def estimate_illumination(
     thumbs: NDArray[np.float64], *, usable: NDArray[np.bool_], skip: NDArray[np.bool_]
 ) -> Illumination:
     """Estimate gain and offset of each plane and channel from block means.
@@ -68,41 +76,95 @@ def match_illumination(
         `(K,)`: values that are not light (alpha).
     """
     result = no_match(*thumbs.shape[:2])
+    planes = np.flatnonzero(usable)
     for k in np.flatnonzero(~skip):
-        planes = thumbs[usable, k]
         if len(planes) < 2:
-            continue
-        gains, offsets = _match_planes(planes)
-        failed = (gains > _MAX_GAIN) | (gains < 1 / _MAX_GAIN)
-        gains[failed], offsets[failed] = 1.0, 0.0
-        result.gains[usable, k], result.offsets[usable, k] = gains, offsets
-        result.failed[np.flatnonzero(usable)[failed]] = True
+            break
+        gains, offsets = _match_planes(_coarse(thumbs[planes, k], _BLOCKS_ASIDE))
+        unlit = (gains > _MOST_GAIN) | (gains < 1 / _MOST_GAIN)
+        gains[unlit], offsets[unlit] = 1.0, 0.0
+        result.gains[planes, k], result.offsets[planes, k] = gains, offsets
+        result.unlit[planes[unlit]] = True
     return result
 
 
-def _match_planes(planes: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _match_planes(planes: Blocks) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return gains and offsets `(n,)` of the blocks `(n, h, w)` of one channel."""
     n = len(planes)
-    blocks = planes.reshape(n, -1)
-    blocks = blocks[:, np.isfinite(blocks).all(axis=0)]
-    identity = np.ones(n), np.zeros(n)
-    if blocks.shape[1] == 0:
-        return identity
-    typical = np.median(blocks, axis=0)
-    background, bright = np.median(typical), np.percentile(typical, 99.5)
-    if background > _LIGHT_BACKGROUND * bright and typical.min() > 0:
-        gains = 1 / np.array([_robust_centre(block / typical) for block in blocks])
-        gains /= np.median(gains)
-        return identity if np.abs(gains - 1).max() < _ACCURACY else (gains, np.zeros(n))
-    return identity
+    gains, offsets = np.ones(n), np.zeros(n)
+    known = np.isfinite(planes).all(axis=0)
+    if not known.any():
+        return gains, offsets
+    typical = planes.mean(axis=0)
+    low, background, bright = np.percentile(typical[known], [1, 50, 99.5])
+    if low > 0 and background >= _LIGHT_BACKGROUND * bright:
+        inverse = [_robust_centre(plane[known] / typical[known], typical[known]) for plane in planes]
+        gains = np.median(inverse) / np.array(inverse)
+    elif bright > low:
+        sparse = background - low < _SPARSE * (bright - low)
+        dark = known & (typical <= np.percentile(typical[known], 25))
+        pedestal = float(typical[dark].mean()) if sparse else low
+        rise, rise_error = _background_rise(planes, typical, dark)
+        signal = np.where(known, planes - (pedestal + rise)[:, None, None], 0)
+        gains = _energy_gains(signal, rise_error)
+        offsets = pedestal - gains * (pedestal + rise)
+    changes = np.abs(gains - 1).max() >= _ACCURACY or np.abs(offsets).max() >= _ACCURACY * abs(bright - low)
+    return (gains, offsets) if changes else (np.ones(n), np.zeros(n))
 
 
-def _robust_centre(values: NDArray[np.float64]) -> float:
-    """Return the centre of the bulk: Tukey's biweight, a mean where all agree and a median where some do not."""
+def _background_rise(planes: Blocks, typical: Blocks, dark: NDArray[np.bool_]) -> tuple[Blocks, Blocks]:
+    """Return how far each plane's background lies above the typical one, and the standard error of that, `(n,)`.
+
+    A change of the background is the same all over the image, while haze is not: a rise counts as none unless it is
+    clear against its scatter over regions and larger than what the dark blocks differ by among themselves.
+    """
+    differences = np.where(dark, planes - typical, 0)
+    regions = _coarse(differences, _REGIONS_ASIDE).reshape(len(planes), -1)
+    share = _coarse(dark[None].astype(np.float64), _REGIONS_ASIDE).reshape(-1)
+    means = regions[:, share > 0] / share[share > 0]
+    rise = np.median(means, axis=1)
+    rise -= np.median(rise)
+    # 1.48 and 1.25 turn the median deviation into a standard deviation, and its error into that of the median.
+    scatter = 1.48 * np.median(np.abs(means - np.median(means, axis=1, keepdims=True)), axis=1)
+    error = 1.25 * scatter / np.sqrt(means.shape[1])
+    clear = (np.abs(rise) > 8 * error) & (np.abs(rise) > np.ptp(typical[dark]))
+    return np.where(clear, rise, 0.0), error
+
+
+def _energy_gains(signal: Blocks, background_error: Blocks) -> NDArray[np.float64]:
+    """Return gains `(n,)` that equal the summed signal `(n, h, w)` of all planes, 1 where they are not reliable."""
+    n = len(signal)
+    regions = _coarse(signal, _REGIONS_ASIDE).reshape(n, -1)
+    count = regions.shape[1]
+    total = regions.sum(axis=1)
+    left = total[:, None] - regions  # each column leaves one region out
+    if count < 2 or (total <= 0).any() or (left <= 0).any():
+        return np.ones(n)
+    change = np.log(np.median(total) / total)
+    without = np.log(np.median(left, axis=0) / left)
+    scatter = (count - 1) / count * ((without - without.mean(axis=1, keepdims=True)) ** 2).sum(axis=1)
+    error = np.sqrt(scatter + (background_error * count / total) ** 2)
+    trusted = (error < _RELIABLE) & (np.abs(change) > 3 * error) & (np.abs(change) < np.log(_MOST_BLEACHING))
+    return np.where(trusted & (np.median(error) < _RELIABLE), np.exp(change), 1.0)
+
+
+def _robust_centre(values: NDArray[np.float64], weights: NDArray[np.float64]) -> float:
+    """Return the centre of the bulk: Tukey's biweight, a mean where all agree, blind to what disagrees."""
     centre = float(np.median(values))
     for _ in range(10):
         spread = float(np.median(np.abs(values - centre)))
         if spread == 0:
             break
-        share = np.clip(1 - ((values - centre) / (6 * spread)) ** 2, 0, None) ** 2
+        share = weights * np.clip(1 - ((values - centre) / (9 * spread)) ** 2, 0, None) ** 2
         centre = float((share * values).sum() / share.sum())
     return centre
+
+
+def _coarse(planes: Blocks, side: int) -> Blocks:
+    """Return means over at most `side` × `side` parts of `(n, h, w)`; NaN where any is."""
+    for axis in (1, 2):
+        size = planes.shape[axis]
+        starts = np.unique(np.linspace(0, size, min(side, size), endpoint=False).astype(int))
+        counts = np.diff([*starts, size]).reshape((1, -1, 1) if axis == 1 else (1, 1, -1))
+        planes = np.add.reduceat(planes, starts, axis=axis) / counts
+    return planes

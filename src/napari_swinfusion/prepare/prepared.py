@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from napari_swinfusion.errors import InputError
 from napari_swinfusion.focal_stack import FocalStack
-from napari_swinfusion.prepare.illumination import Illumination, match_illumination, no_match
+from napari_swinfusion.prepare.illumination import Illumination, estimate_illumination, no_match
 from napari_swinfusion.prepare.intensity import GreyScale, alpha_samples, grey_scale
 from napari_swinfusion.prepare.registration import Shifts, measure_shifts
 from napari_swinfusion.prepare.survey import Survey, survey
@@ -151,7 +151,7 @@ def prepare(
     seen = survey(stack, time)
     unusable = _dead_planes(seen, alpha_samples(stack))
     light = _illumination(stack, seen, unusable, match=match_illumination)
-    unusable = unusable | light.failed
+    unusable = unusable | light.unlit
     if unusable.all():
         unusable = np.zeros_like(unusable)
     scale = grey_scale(stack, seen, light.gains, light.offsets, decide_on)
@@ -183,10 +183,7 @@ def _dead_planes(seen: Survey, alpha: NDArray[np.bool_]) -> NDArray[np.bool_]:
 def _illumination(stack: FocalStack, seen: Survey, unusable: NDArray[np.bool_], *, match: bool) -> Illumination:
     if not match or stack.dtype.kind == "b":
         return no_match(stack.n_planes, stack.n_values)
-    return _match(seen.thumbs, usable=~unusable, skip=alpha_samples(stack))
-
-
-_match = match_illumination
+    return estimate_illumination(seen.thumbs, usable=~unusable, skip=alpha_samples(stack))
 
 
 def _grey_thumb(seen: Survey, scale: GreyScale, plane: int) -> NDArray[np.float32]:
