@@ -43,7 +43,7 @@ def photograph(viewer: Any, path: Path, *, model: str) -> None:
         time.sleep(0.01)
         if time.monotonic() > limit:
             raise TimeoutError(f"The fusion did not end within {PATIENCE_SECONDS:.0f} s.")
-    viewer.grid.enabled = True
+    viewer.canvas.grid.enabled = True
     viewer.reset_view()
     # A few turns of the event loop, for the layout and the last drawing.
     for _ in range(30):
