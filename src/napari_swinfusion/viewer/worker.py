@@ -162,7 +162,8 @@ def make_threads_wait() -> None:
 def _use_threads(threads: int) -> None:
     import torch
 
-    torch.set_num_threads(threads or max((os.cpu_count() or 2) - 1, 1))
+    mine = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 2
+    torch.set_num_threads(threads or max(mine - 1, 1))
 
 
 def _free_device_memory() -> None:
