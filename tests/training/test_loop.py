@@ -14,7 +14,7 @@ from torch import Tensor
 from napari_swinfusion import load_model
 from napari_swinfusion.networks import build_network
 from napari_swinfusion.training.loop import TrainingConfig, train
-from napari_swinfusion.training.samples import draw_batch
+from napari_swinfusion.training.samples import draw_batch, draw_length
 from napari_swinfusion.training.textures import bundled_textures, file_textures
 
 TINY = {"stem_channels": 4, "dim": 8, "num_heads": 1, "depths": [2]}
@@ -39,7 +39,9 @@ def test_training_makes_a_better_network(textures: dict[str, Tensor], tmp_path: 
     trained = load_model(path)
     torch.manual_seed(0)
     fresh = build_network("hybrid", TINY)
-    batch = draw_batch(torch.Generator().manual_seed(99), size=64, planes_per_step=24, textures=list(textures.values()))
+    batch = draw_batch(
+        torch.Generator().manual_seed(99), n=6, size=64, planes_per_step=24, textures=list(textures.values())
+    )
     with torch.no_grad():
         error = [float((network(batch.planes).image - batch.truth).abs().mean()) for network in (fresh, trained)]
     assert error[1] < error[0]
@@ -76,9 +78,11 @@ def test_samples_are_what_a_network_will_meet(textures: dict[str, Tensor]) -> No
     generator = torch.Generator().manual_seed(0)
     seen = set()
     for _ in range(12):
-        batch = draw_batch(generator, size=48, planes_per_step=12, textures=list(textures.values()))
-        b, n, h, w = batch.planes.shape
+        n = draw_length(generator)
+        batch = draw_batch(generator, n=n, size=48, planes_per_step=12, textures=list(textures.values()))
+        b, _, h, w = batch.planes.shape
         seen.add(n)
+        assert batch.planes.shape[1] == n
         assert (h, w) == (48, 48)
         assert 2 <= n <= 12
         assert batch.clean.shape == batch.planes.shape

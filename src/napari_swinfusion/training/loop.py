@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from napari_swinfusion.networks import FusionNetwork
 from napari_swinfusion.training.checkpoint import load_checkpoint, save_checkpoint
 from napari_swinfusion.training.objective import objective
-from napari_swinfusion.training.samples import draw_batch
+from napari_swinfusion.training.samples import draw_batch, draw_length
 from napari_swinfusion.weights import save_model
 
 
@@ -142,10 +142,15 @@ def _step(
     world: int,
     device: torch.device,
 ) -> Tensor:
-    generator = torch.Generator().manual_seed((config.seed * 1_000_003 + step) * 64 + rank)
+    seed = (config.seed * 1_000_003 + step) * 64
+    # All processes take equally long stacks, or the faster would wait for the slower at every step.
+    n = draw_length(torch.Generator().manual_seed(seed))
+    generator = torch.Generator().manual_seed(seed + 1 + rank)
     late = step >= config.steps * (1 - config.late_share)
     size = config.late_size if late else config.size
-    batch = draw_batch(generator, size=size, planes_per_step=config.planes_per_step, textures=list(textures)).to(device)
+    batch = draw_batch(generator, n=n, size=size, planes_per_step=config.planes_per_step, textures=list(textures)).to(
+        device
+    )
     with torch.autocast(device.type, torch.bfloat16, enabled=config.half):
         fused = network(batch.planes)
     parts = objective(fused, batch, focus_share=config.focus_share)

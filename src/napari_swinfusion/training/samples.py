@@ -49,10 +49,14 @@ class Batch:
         return Batch(*(part.to(device) for part in (self.planes, self.clean, self.truth, self.noise)))
 
 
-def draw_batch(generator: torch.Generator, *, size: int, planes_per_step: int, textures: list[Tensor]) -> Batch:
-    """Return stacks of 2 to 12 planes, equally many each, about `planes_per_step` planes of `size` px in all."""
+def draw_length(generator: torch.Generator) -> int:
+    """Return a number of planes from 2 to 12, short stacks a little more often."""
     weights = torch.tensor([1 / n**0.5 for n in range(2, 13)])
-    n = int(torch.multinomial(weights, 1, generator=generator)) + 2
+    return int(torch.multinomial(weights, 1, generator=generator)) + 2
+
+
+def draw_batch(generator: torch.Generator, *, n: int, size: int, planes_per_step: int, textures: list[Tensor]) -> Batch:
+    """Return stacks of `n` planes each, about `planes_per_step` planes of `size` px in all."""
     count = max(round(planes_per_step / n), 1)
     samples = [_draw_sample(generator, size, n, textures) for _ in range(count)]
     planes, clean, truth, noise = (torch.stack(parts) for parts in zip(*samples, strict=True))
