@@ -174,6 +174,31 @@ def test_D5_numbers_that_are_not_finite_are_refused(network: FusionNetwork, tmp_
         NetworkDecider(tmp_path / "broken.safetensors", device="cpu")
 
 
+class Overflowing(FusionNetwork):
+    """A network whose arithmetic breaks down in one pixel of the second tile."""
+
+    def __init__(self, inner: FusionNetwork) -> None:
+        super().__init__()
+        self.inner, self.info, self.config = inner, inner.info, inner.config
+        self.calls = 0
+
+    def forward(self, planes: torch.Tensor, prompt: torch.Tensor | None = None) -> Fused:
+        self.calls += 1
+        fused = self.inner(planes, prompt)
+        assert fused.weights is not None
+        if self.calls == 2:
+            fused.weights[0, 0, 3, 3] = float("nan")
+        return fused
+
+
+def test_B12_an_answer_that_is_not_finite_never_becomes_an_image(network: FusionNetwork) -> None:
+    decider = NetworkDecider(Overflowing(network), device="cpu", tile=64)
+    tiles = decider.decide(Planes(noise(2, 64, 128)))
+    assert np.isfinite(next(tiles).weights).all()
+    with pytest.raises(ModelError, match="not finite"):
+        next(tiles)
+
+
 def test_memory_errors_are_known_by_class_or_text() -> None:
     assert all(is_out_of_memory(error) for error in OUT_OF_MEMORY)
     assert not is_out_of_memory(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
