@@ -16,6 +16,7 @@ The median plane is the reference, so the fused image keeps the level of the sta
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,7 +63,7 @@ def no_match(n_planes: int, n_values: int) -> Illumination:
 
 
 def estimate_illumination(
-    thumbs: NDArray[np.float64], *, usable: NDArray[np.bool_], skip: NDArray[np.bool_]
+    thumbs: NDArray[np.floating[Any]], *, usable: NDArray[np.bool_], skip: NDArray[np.bool_]
 ) -> Illumination:
     """Estimate gain and offset of each plane and channel from block means.
 
@@ -160,11 +161,12 @@ def _robust_centre(values: NDArray[np.float64], weights: NDArray[np.float64]) ->
     return centre
 
 
-def _coarse(planes: Blocks, side: int) -> Blocks:
-    """Return means over at most `side` × `side` parts of `(n, h, w)`; NaN where any is."""
+def _coarse(planes: NDArray[np.floating[Any]], side: int) -> Blocks:
+    """Return means of the finite values in at most `side` × `side` parts of `(n, h, w)`; NaN where there are none."""
+    finite = np.isfinite(planes)
+    sums, counts = np.where(finite, planes, 0).astype(np.float64), finite.astype(np.float64)
     for axis in (1, 2):
         size = planes.shape[axis]
-        starts = np.unique(np.linspace(0, size, min(side, size), endpoint=False).astype(int))
-        counts = np.diff([*starts, size]).reshape((1, -1, 1) if axis == 1 else (1, 1, -1))
-        planes = np.add.reduceat(planes, starts, axis=axis) / counts
-    return planes
+        starts = np.linspace(0, size, min(side, size), endpoint=False).astype(int)
+        sums, counts = (np.add.reduceat(part, starts, axis=axis) for part in (sums, counts))
+    return np.asarray(np.divide(sums, counts, out=np.full_like(sums, np.nan), where=counts > 0))

@@ -5,6 +5,7 @@ Nothing the user gave is changed in place, and no second copy of the stack exist
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -77,6 +78,9 @@ class PreparedStack:
         planes = range(self.n_planes) if plane is None else [plane]
         grey = np.empty((len(planes), box.height, box.width), dtype=np.float32)
         for row, i in enumerate(planes):
+            if self.unusable[i]:
+                grey[row] = np.median(self.fill)
+                continue
             raw = self.raw(box, i)[0]
             with np.errstate(invalid="ignore", over="ignore"):
                 grey[row] = self.scale.apply(raw, i)
@@ -118,6 +122,7 @@ class PreparedStack:
         return {
             "shifts": self.shifts.tolist(),
             "measured_shifts": np.round(self.measured.measured, 2).tolist(),
+            "refused_shifts": list(self.measured.refused),
             "gains": self.gains.tolist(),
             "offsets": self.offsets.tolist(),
             "grey_low": self.scale.low.tolist(),
@@ -128,7 +133,7 @@ class PreparedStack:
 
     def _fill(self, box: Box) -> NDArray[np.float32]:
         rows, columns = np.arange(box.y0, box.y1), np.arange(box.x0, box.x1)
-        return self.fill[np.clip(rows // self.fill_step, 0, None)[:, None], columns // self.fill_step]
+        return self.fill[(rows // self.fill_step)[:, None], columns // self.fill_step]
 
 
 def prepare(
@@ -149,20 +154,17 @@ def prepare(
     if register not in ("off", "translation"):
         raise InputError(f"There is no registration {register!r}; choose 'off' or 'translation'.")
     seen = survey(stack, time)
-    unusable = _dead_planes(seen, alpha_samples(stack))
-    light = _illumination(stack, seen, unusable, match=match_illumination)
-    unusable = unusable | light.unlit
-    if unusable.all():
-        unusable = np.zeros_like(unusable)
+    single = _single_valued(seen, alpha_samples(stack))
+    light = _illumination(stack, seen, ~single, match=match_illumination)
+    unusable = single | light.unlit
     scale = grey_scale(stack, seen, light.gains, light.offsets, decide_on)
-    thumbs = np.stack([_grey_thumb(seen, scale, i) for i in range(stack.n_planes)])
-    fill = _fill_values(thumbs)
-    shifts = measure_shifts(np.where(np.isfinite(thumbs), thumbs, fill), scale=seen.step)
-    whole = shifts.whole if register == "translation" else np.zeros_like(shifts.whole)
+    thumbs = np.stack([scale.apply(seen.thumbs[i], i) for i in range(stack.n_planes)])
+    fill = _fill_values(thumbs[~unusable])
+    shifts = measure_shifts(np.where(np.isfinite(thumbs), thumbs, fill), scale=seen.step, usable=~unusable)
     return PreparedStack(
         stack=stack,
         time=time,
-        shifts=whole,
+        shifts=shifts.whole if register == "translation" else np.zeros_like(shifts.whole),
         measured=shifts,
         gains=light.gains,
         offsets=light.offsets,
@@ -171,27 +173,62 @@ def prepare(
         non_finite=seen.non_finite,
         fill=fill,
         fill_step=seen.step,
-        notices=(),
+        notices=tuple(_notices(stack, seen, light, single, shifts, register)),
     )
 
 
-def _dead_planes(seen: Survey, alpha: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    dead = np.asarray(seen.constant[:, ~alpha].all(axis=1))
-    return np.zeros_like(dead) if dead.all() else dead
+def _single_valued(seen: Survey, alpha: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return `(n,)`: planes of one single value (closed shutter, dropped frame), unless all are."""
+    single = np.asarray(seen.constant[:, ~alpha].all(axis=1))
+    return np.zeros_like(single) if single.all() else single
 
 
-def _illumination(stack: FocalStack, seen: Survey, unusable: NDArray[np.bool_], *, match: bool) -> Illumination:
+def _illumination(stack: FocalStack, seen: Survey, usable: NDArray[np.bool_], *, match: bool) -> Illumination:
     if not match or stack.dtype.kind == "b":
         return no_match(stack.n_planes, stack.n_values)
-    return estimate_illumination(seen.thumbs, usable=~unusable, skip=alpha_samples(stack))
-
-
-def _grey_thumb(seen: Survey, scale: GreyScale, plane: int) -> NDArray[np.float32]:
-    return scale.apply(seen.thumbs[plane], plane)
+    return estimate_illumination(seen.thumbs, usable=usable, skip=alpha_samples(stack))
 
 
 def _fill_values(thumbs: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return for each block the median over planes of what is known of it, `(th, tw)`; finite."""
     known = np.isfinite(thumbs)
-    whole = float(np.median(thumbs[known])) if known.any() else 0.0
+    if known.all():
+        return np.full(thumbs.shape[1:], np.median(thumbs[len(thumbs) // 2]))
     blind = ~known.any(axis=0)
-    return np.where(blind, whole, np.nanmedian(np.where(blind, whole, thumbs), axis=0)).astype(np.float32)
+    level = float(np.median(thumbs[known])) if known.any() else 0.0
+    return np.nanmedian(np.where(blind, level, np.where(known, thumbs, np.nan)), axis=0).astype(np.float32)
+
+
+def _notices(
+    stack: FocalStack,
+    seen: Survey,
+    light: Illumination,
+    single: NDArray[np.bool_],
+    shifts: Shifts,
+    register: Register,
+) -> Iterator[str]:
+    if single.any():
+        yield f"{_planes(np.flatnonzero(single))} of '{stack.name}' hold one single value and are left out."
+    if light.unlit.any():
+        yield f"{_planes(np.flatnonzero(light.unlit))} of '{stack.name}' have next to no light and are left out."
+    if seen.non_finite.any():
+        counts = ", ".join(f"plane {i}: {seen.non_finite[i]}" for i in np.flatnonzero(seen.non_finite))
+        yield f"'{stack.name}' has pixels that are NaN or infinite ({counts}); they are left out."
+    if stack.dtype.kind == "b":
+        yield f"'{stack.name}' holds true and false; a fused pixel is what the planes say by weighted majority."
+    if stack.dtype.kind in "ui" and stack.dtype.itemsize == 8:
+        yield f"'{stack.name}' holds 64-bit integers; values beyond 2^53 are fused to 16 digits."
+    if register == "off" and shifts.largest > _NOTABLE_SHIFT:
+        yield (
+            f"The planes of '{stack.name}' are shifted by up to {shifts.largest:.1f} px against one another; "
+            "fuse with register='translation'."
+        )
+    if register == "translation" and shifts.refused:
+        yield (
+            f"No shift of {_planes(shifts.refused).lower()} of '{stack.name}' raised the correlation; "
+            "they go with their neighbour."
+        )
+
+
+def _planes(indices: Iterable[int]) -> str:
+    return "Planes " + ", ".join(str(int(i)) for i in indices)

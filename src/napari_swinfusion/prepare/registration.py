@@ -1,7 +1,9 @@
 """Lateral shift of each plane, chained from neighbour to neighbour, because distant planes do not look alike.
 
-Phase correlation after Guizar-Sicairos et al., Optics Letters 33 (2008) 156, on gently band-passed planes. Shifts are
-estimated to a tenth of a pixel and reported; what is applied is whole pixels, so that values stay as measured.
+Cross-correlation of band-passed planes in the Fourier domain. Unlike in plain phase correlation the spectrum is not
+whitened: that would favour the camera's fixed pattern and noise, which do not move, over defocused structure, which
+does. Shifts are estimated to a fraction of a pixel and reported; what is applied is whole pixels, so that values stay
+as measured.
 """
 
 from __future__ import annotations
@@ -11,9 +13,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-# A shift must raise the correlation of neighbours by this much, or it is noise.
-_LEAST_GAIN = 1e-3
-_UPSAMPLE = 10
+# What the correlation must reach, over the square root of the number of pixels. Unrelated noise, band-passed as here,
+# scatters by about 2.5 of this unit, and the peak is the largest of many.
+_LEAST_CORRELATION = 30.0
+# From this distance on, px, a whole pixel is clearly better than none.
+_CLEAR = 0.75
+# Of the side of the image; and the side below which nothing is measured.
+_FARTHEST, _SMALLEST_SIDE = 0.25, 16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +31,8 @@ class Shifts:
     measured
         float64 `(n, 2)` [dy, dx] in px.
     refused
-        Indices of planes whose shift against the neighbour nearer the middle lowered the correlation; 0 was taken.
+        Planes whose shift against the neighbour nearer the middle did not raise the correlation: they take that
+        neighbour's shift.
     """
 
     measured: NDArray[np.float64]
@@ -37,61 +44,117 @@ class Shifts:
         return np.rint(self.measured).astype(np.int64)
 
     @property
-    def spread(self) -> float:
+    def largest(self) -> float:
         """Largest distance between two planes along y or x, px."""
         return float(np.ptp(self.measured, axis=0).max())
 
 
-def measure_shifts(planes: NDArray[np.float32], *, scale: float = 1.0) -> Shifts:
-    """Measure the shift of each plane of `(n, h, w)` against the middle one; `scale` is px per pixel of `planes`."""
-    n = len(planes)
-    middle = n // 2
+def measure_shifts(
+    planes: NDArray[np.float32], *, scale: float = 1.0, usable: NDArray[np.bool_] | None = None
+) -> Shifts:
+    """Measure the shift of each plane of `(n, h, w)` against the middle one.
+
+    `scale` is px per pixel of `planes`. Planes that are not `usable` `(n,)` are passed over and go with their
+    neighbour. Images under 16 px a side are too small to tell: their shifts are 0.
+    """
+    chosen = np.arange(len(planes)) if usable is None else np.flatnonzero(usable)
+    if min(planes.shape[1:]) < _SMALLEST_SIDE:
+        return Shifts(measured=np.zeros((len(planes), 2)), refused=())
+    measured, refused = _chain(planes[chosen])
+    nearest = np.abs(np.arange(len(planes))[:, None] - chosen).argmin(axis=1)
+    return Shifts(measured=measured[nearest] * scale, refused=tuple(sorted(int(chosen[i]) for i in refused)))
+
+
+def _chain(planes: NDArray[np.float32]) -> tuple[NDArray[np.float64], list[int]]:
+    """Return shifts `(n, 2)` and refused planes, walking from the middle plane outwards."""
+    n, middle = len(planes), len(planes) // 2
+    band = _Band(planes.shape[1], planes.shape[2])
     measured = np.zeros((n, 2))
     refused = []
-    filtered = [_band_pass(plane) for plane in planes]
-    for i in [*range(middle + 1, n), *range(middle - 1, -1, -1)]:
-        towards = i - 1 if i > middle else i + 1
-        step = _shift_between(filtered[towards], filtered[i])
-        if step is None:
-            refused.append(i)
-            step = np.zeros(2)
-        measured[i] = measured[towards] + step
-    return Shifts(measured=measured * scale, refused=tuple(sorted(refused)))
-
-
-def _band_pass(plane: NDArray[np.float32]) -> NDArray[np.float32]:
-    # Pixel noise and uneven lighting both hide the shift: the one has no pattern, the other does not move.
-    from scipy.ndimage import gaussian_filter
-
-    broad = max(min(plane.shape) / 16, 2.0)
-    return np.asarray(gaussian_filter(plane, 1.0) - gaussian_filter(plane, broad), dtype=np.float32)
-
-
-def _shift_between(fixed: NDArray[np.float32], moving: NDArray[np.float32]) -> NDArray[np.float64] | None:
-    """Return [dy, dx] that moves `moving` onto `fixed`, or None where that lowers their correlation."""
-    from skimage.registration import phase_cross_correlation
-
-    window = np.outer(np.hanning(fixed.shape[0] + 2)[1:-1], np.hanning(fixed.shape[1] + 2)[1:-1])
-    shift, _, _ = phase_cross_correlation(  # type: ignore[no-untyped-call]
-        fixed * window, moving * window, upsample_factor=_UPSAMPLE, normalization=None
-    )
-    shift = np.asarray(shift, dtype=np.float64)
-    whole = np.rint(shift).astype(int)
-    if not whole.any():
-        return shift
-    before, after = correlation(fixed, moving, (0, 0)), correlation(fixed, moving, (int(whole[0]), int(whole[1])))
-    return shift if after > before + _LEAST_GAIN else None
+    for chain in (range(middle, n), range(middle, -1, -1)):
+        spectrum = band.spectrum(planes[middle])
+        for at, i in enumerate(chain[1:], start=1):
+            towards, spectrum_towards = chain[at - 1], spectrum
+            spectrum = band.spectrum(planes[i])
+            measured[i] = measured[towards] + band.peak(spectrum_towards, spectrum)
+            if not _is_better(planes, band, measured, i, chain[:at]):
+                refused.append(i)
+                measured[i] = measured[towards]
+    return measured, refused
 
 
 def correlation(fixed: NDArray[np.float32], moving: NDArray[np.float32], shift: tuple[int, int]) -> float:
     """Return Pearson's r of `fixed` and `moving` moved by `shift`, over their overlap; 0 where it is undefined."""
-    (fy, my), (fx, mx) = (_overlap(s, size) for s, size in zip(shift, fixed.shape, strict=True))
-    a, b = fixed[fy, fx].astype(np.float64), moving[my, mx].astype(np.float64)
+    (fy, my), (fx, mx) = (_overlap(step, size) for step, size in zip(shift, fixed.shape, strict=True))
+    a, b = fixed[fy, fx].ravel(), moving[my, mx].ravel()
     if a.size < 16:
         return 0.0
     a, b = a - a.mean(), b - b.mean()
-    norm = np.sqrt((a * a).sum() * (b * b).sum())
-    return float((a * b).sum() / norm) if norm > 0 else 0.0
+    norm = float(np.sqrt(a @ a) * np.sqrt(b @ b))
+    return float(a @ b) / norm if norm > 0 else 0.0
+
+
+def _is_better(
+    planes: NDArray[np.float32], band: _Band, measured: NDArray[np.float64], moving: int, nearer: range
+) -> bool:
+    """Tell whether the shift of plane `moving` raises its correlation with the nearest plane it is a pixel away from.
+
+    A drift of a fifth of a pixel per plane cannot be judged between neighbours, where a whole pixel overshoots; so each
+    shift is judged against the nearest plane towards the middle from which it differs by about a pixel.
+    """
+    size = np.array(planes.shape[1:])
+    for towards in reversed(nearer):
+        difference = measured[moving] - measured[towards]
+        if np.abs(difference).max() < _CLEAR:
+            continue
+        if (np.abs(difference) > _FARTHEST * size).any():
+            return False
+        dy, dx = (int(step) for step in np.rint(difference))
+        fixed, moved = band.filtered(planes[towards]), band.filtered(planes[moving])
+        before, after = correlation(fixed, moved, (0, 0)), correlation(fixed, moved, (dy, dx))
+        return bool(after > before and after > _LEAST_CORRELATION / np.sqrt(size.prod()))
+    return True
+
+
+class _Band:
+    """The frequencies that tell the shift: noise has no pattern, and uneven lighting does not move."""
+
+    def __init__(self, height: int, width: int) -> None:
+        self._shape = (height, width)
+        square = np.fft.fftfreq(height)[:, None] ** 2 + np.fft.rfftfreq(width)[None] ** 2
+        fine, broad = 1.0, max(min(height, width) / 32, 2.0)  # standard deviations of Gaussians, px
+        low = [np.exp(-2 * np.pi**2 * sigma**2 * square) for sigma in (fine, broad)]
+        self._transfer = (low[0] - low[1]).astype(np.float32)
+        # A window that falls to zero at the border, which would otherwise correlate with itself at no shift.
+        window = np.outer(np.hanning(height + 2)[1:-1], np.hanning(width + 2)[1:-1])
+        self._window = window.astype(np.float32)
+
+    def spectrum(self, plane: NDArray[np.float32]) -> NDArray[np.complex64]:
+        """Return the filtered spectrum of a windowed plane."""
+        from scipy.fft import rfft2
+
+        return np.asarray(rfft2((plane - plane.mean()) * self._window) * self._transfer)
+
+    def filtered(self, plane: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the filtered plane."""
+        from scipy.fft import irfft2, rfft2
+
+        return np.asarray(irfft2(rfft2(plane - plane.mean()) * self._transfer, s=self._shape))
+
+    def peak(self, fixed: NDArray[np.complex64], moving: NDArray[np.complex64]) -> NDArray[np.float64]:
+        """Return [dy, dx] that moves `moving` onto `fixed`, to a fraction of a pixel by a parabola through the peak."""
+        from scipy.fft import irfft2
+
+        surface = np.asarray(irfft2(fixed * moving.conj(), s=self._shape))
+        top = np.unravel_index(int(surface.argmax()), surface.shape)
+        shift = []
+        for axis, size in enumerate(self._shape):
+            line = np.moveaxis(surface, axis, 0)[:, top[1 - axis]]
+            below, peak, above = (float(line[(top[axis] + step) % size]) for step in (-1, 0, 1))
+            curvature = below - 2 * peak + above
+            place = float(top[axis]) + (0.5 * (below - above) / curvature if curvature < 0 else 0.0)
+            shift.append(place - size if place > size / 2 else place)
+        return np.array(shift)
 
 
 def _overlap(shift: int, size: int) -> tuple[slice, slice]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_swinfusion.focal_stack import FocalStack
 
-_THUMB_SIDE = 256
+_THUMB_SIDE, _THUMB_VALUES = 512, 1 << 24
 _SAMPLE_VALUES = 1 << 20
 
 
@@ -20,7 +22,7 @@ class Survey:
     Attributes
     ----------
     thumbs
-        float64 `(n, K, th, tw)`: means of the finite pixels of blocks of `step` × `step` px; NaN where there are none.
+        `(n, K, th, tw)`: means of the finite pixels of blocks of `step` × `step` px; NaN where there are none.
     sample
         float64 `(n, K, 2, m)`: an even sample of finite pixels, each beside its right neighbour; the pair lets
         `intensity` tell a hot pixel from a small object. NaN where a pixel is not finite.
@@ -32,7 +34,7 @@ class Survey:
         Side of a block, px.
     """
 
-    thumbs: NDArray[np.float64]
+    thumbs: NDArray[np.floating[Any]]
     sample: NDArray[np.float64]
     non_finite: NDArray[np.int64]
     constant: NDArray[np.bool_]
@@ -41,7 +43,8 @@ class Survey:
 
 def survey(stack: FocalStack, time: int) -> Survey:
     """Read each plane of one time point once."""
-    step = -(-max(stack.height, stack.width) // _THUMB_SIDE)
+    side = min(_THUMB_SIDE, math.isqrt(_THUMB_VALUES // (stack.n_planes * stack.n_values)))
+    step = -(-max(stack.height, stack.width) // max(side, 1))
     rows, columns = _sample_grid(stack)
     thumbs, samples, non_finite, constant = [], [], [], []
     for plane in range(stack.n_planes):
@@ -72,19 +75,24 @@ def _sample_grid(stack: FocalStack) -> tuple[NDArray[np.intp], NDArray[np.intp]]
     return np.arange(stride // 2, stack.height, stride), np.arange(stride // 2, stack.width, stride)
 
 
-def _block_means(values: NDArray[np.generic], step: int, bad: NDArray[np.bool_] | None) -> NDArray[np.float64]:
+def _block_means(values: NDArray[Any], step: int, bad: NDArray[np.bool_] | None) -> NDArray[np.floating[Any]]:
+    # Sums of a few 16-bit values are exact in float32; wider types need float64.
+    working = np.float32 if values.dtype.itemsize <= 2 else np.float64
+    pixels = values.astype(working)
     height, width = values.shape
     rows, columns = np.arange(0, height, step), np.arange(0, width, step)
 
-    def block_sums(pixels: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.add.reduceat(np.add.reduceat(pixels, rows, axis=0), columns, axis=1)
+    def block_sums(pixels: NDArray[Any]) -> NDArray[Any]:
+        if step == 1:
+            return pixels
+        return np.asarray(np.add.reduceat(np.add.reduceat(pixels, rows, axis=0), columns, axis=1))
 
     if bad is None:
         counts = np.outer(np.diff([*rows, height]), np.diff([*columns, width]))
-        return np.asarray(block_sums(values.astype(np.float64)) / counts)
-    counts = block_sums((~bad).astype(np.float64))
-    sums = block_sums(np.where(bad, 0.0, values.astype(np.float64)))
-    return np.asarray(np.divide(sums, counts, out=np.full(counts.shape, np.nan), where=counts > 0))
+        return np.asarray(block_sums(pixels) / counts.astype(working))
+    counts = block_sums((~bad).astype(working))
+    pixels[bad] = 0
+    return np.asarray(np.divide(block_sums(pixels), counts, out=np.full_like(counts, np.nan), where=counts > 0))
 
 
 def _is_constant(values: NDArray[np.generic], sample: NDArray[np.float64]) -> bool:
