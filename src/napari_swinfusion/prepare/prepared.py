@@ -121,7 +121,7 @@ class PreparedStack:
         """Return what was done to each plane, JSON-able."""
         return {
             "shifts": self.shifts.tolist(),
-            "measured_shifts": np.round(self.measured.measured, 2).tolist(),
+            "measured_shifts": (np.round(self.measured.measured, 2) + 0.0).tolist(),
             "refused_shifts": list(self.measured.refused),
             "gains": self.gains.tolist(),
             "offsets": self.offsets.tolist(),

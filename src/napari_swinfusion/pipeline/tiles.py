@@ -1,0 +1,177 @@
+"""One time point: each answer of the decider becomes a finished tile at once, so that memory holds no float stack."""
+
+from __future__ import annotations
+
+import time as clock
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_swinfusion.composition import compose_decision, compose_painted, compose_weights, confidence_of
+from napari_swinfusion.decide.base import Decider, TileDecision
+from napari_swinfusion.errors import ModelError
+from napari_swinfusion.pipeline.results import STRIP_VALUES, Maps, compose_hard, index_dtype, new_maps
+from napari_swinfusion.prepare import PreparedStack
+from napari_swinfusion.progress import CancelToken, Progress, ProgressCallback
+from napari_swinfusion.tiling import Box
+
+Blend = Literal["soft", "hard"]
+Prefer = Literal["top", "bottom"]
+
+# Below this confidence the decision is taken from confident neighbours: about half of the planes share the pixel.
+_UNSURE = 0.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class FusedTile:
+    """A finished part of the result, for a viewer that shows it growing.
+
+    Attributes
+    ----------
+    time
+        Index of the time point.
+    box
+        Where in the image it lies.
+    image
+        `(K, h, w)`, the input's dtype; K runs over channels, then colour samples.
+    decision
+        `(h, w)` plane index, before unsure pixels are filled from their neighbours.
+    confidence
+        float32 `(h, w)` in [0, 1].
+    weights
+        float32 `(n, h, w)`, the share of each plane.
+    channel
+        The channel it holds with decide_on="each" (K counts that channel's samples only), else None.
+    """
+
+    time: int
+    box: Box
+    image: NDArray[Any]
+    decision: NDArray[np.integer[Any]]
+    confidence: NDArray[np.float32]
+    weights: NDArray[np.float32]
+    channel: int | None = None
+
+
+TileCallback = Callable[[FusedTile], None]
+
+
+class Reporter:
+    """Folds the progress of each round (a time point, or a channel of it) into that of the whole run."""
+
+    def __init__(self, tell: ProgressCallback | None, *, rounds: int) -> None:
+        self._tell, self._rounds, self._round = tell, rounds, 0
+        self._started = clock.perf_counter()
+
+    def __call__(self, report: Progress) -> None:
+        """Tell where the whole run stands, from a report on the round."""
+        if self._tell is None:
+            return
+        done, total = self._round * report.total + report.done, self._rounds * report.total
+        seconds = clock.perf_counter() - self._started
+        left = seconds / done * (total - done) if done else None
+        self._tell(Progress(stage=report.stage, done=done, total=total, seconds_left=left))
+
+    def next_round(self) -> None:
+        """Count a round as finished."""
+        self._round += 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """How answers become an image; as in `fuse`."""
+
+    blend: Blend
+    prefer: Prefer | None
+    keep_weights: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Watch:
+    """Who is told, and who may stop the work."""
+
+    reporter: Reporter
+    cancel: CancelToken
+    on_tile: TileCallback | None
+
+
+def fuse_round(ready: PreparedStack, decider: Decider, options: Options, watch: Watch, channel: int | None) -> Maps:
+    """Decide and compose one time point, or one channel of it."""
+    from napari_swinfusion.decide.guards import fill_decision
+
+    maps = new_maps(ready, keep_weights=options.keep_weights)
+    for answer in decider.decide(ready, progress=watch.reporter, cancel=watch.cancel):
+        watch.cancel.check()
+        for part in _strips(answer, ready.stack.n_values):
+            tile = _fuse_tile(ready, part, decider, options)
+            inside = (..., *tile.box.slices)
+            maps.image[inside], maps.decision[inside] = tile.image, tile.decision
+            maps.confidence[inside] = tile.confidence
+            if maps.weights is not None:
+                maps.weights[inside] = tile.weights
+            if watch.on_tile is not None:
+                watch.on_tile(replace(tile, channel=channel))
+    watch.cancel.check()
+    maps.decision = fill_decision(maps.decision, maps.confidence, _UNSURE)
+    if options.blend == "hard":
+        compose_hard(ready, maps, watch.cancel)
+    return maps
+
+
+def _fuse_tile(ready: PreparedStack, answer: TileDecision, decider: Decider, options: Options) -> FusedTile:
+    weights, focus = _usable_shares(ready, answer, decider.info.name)
+    confidence = confidence_of(focus)
+    if options.prefer is not None:
+        from napari_swinfusion.decide.guards import prefer_plane
+
+        weights, focus = prefer_plane(weights, options.prefer), prefer_plane(focus, options.prefer)
+    decision = focus.argmax(axis=0).astype(index_dtype(ready.n_planes))
+    raw = ready.raw(answer.box)
+    if options.blend == "hard":
+        image = compose_decision(raw, decision, ready.gains, ready.offsets)
+    else:
+        image = compose_weights(raw, weights, ready.gains, ready.offsets)
+        if answer.image is not None:
+            scale = ready.scale
+            image = compose_painted(image, answer.image, share=scale.share, low=scale.low, span=scale.span)
+    return FusedTile(
+        time=ready.time, box=answer.box, image=image, decision=decision, confidence=confidence, weights=weights
+    )
+
+
+def _usable_shares(
+    ready: PreparedStack, answer: TileDecision, model: str
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return weights and focus with nothing on planes that have no measured value at a pixel."""
+    valid = ready.valid(answer.box)
+    weights = _shares(answer.weights, valid, model)
+    return weights, weights if answer.focus is None else _shares(answer.focus, valid, model)
+
+
+def _shares(shares: NDArray[np.float32], valid: NDArray[np.bool_] | None, model: str) -> NDArray[np.float32]:
+    if not np.isfinite(shares.sum(dtype=np.float64)):
+        raise ModelError(f"The model '{model}' answered with values that are not finite; its weights may be damaged.")
+    if valid is None:
+        return shares
+    kept = np.where(valid, shares, 0)
+    # Where all the weight lay on planes that do not count, those that do share it; where none counts, all do.
+    kept = np.where(kept.sum(axis=0) > 0, kept, valid)
+    kept = np.where(kept.sum(axis=0) > 0, kept, 1)
+    return np.asarray(kept / kept.sum(axis=0), dtype=np.float32)
+
+
+def _strips(answer: TileDecision, n_values: int) -> Iterator[TileDecision]:
+    """Cut a large answer into strips of rows, so that reading raw planes for it takes bounded memory."""
+    box = answer.box
+    rows = max(STRIP_VALUES // (len(answer.weights) * n_values * box.width), 1)
+    for y0 in range(0, box.height, rows):
+        y1 = min(y0 + rows, box.height)
+        yield TileDecision(
+            box=Box(box.y0 + y0, box.y0 + y1, box.x0, box.x1),
+            weights=answer.weights[:, y0:y1],
+            focus=None if answer.focus is None else answer.focus[:, y0:y1],
+            image=None if answer.image is None else answer.image[y0:y1],
+        )
