@@ -125,9 +125,9 @@ def _fuse_tile(ready: PreparedStack, answer: TileDecision, decider: Decider, opt
     weights, focus = _usable_shares(ready, answer, decider.info.name)
     confidence = confidence_of(focus)
     if options.prefer is not None:
-        from napari_swinfusion.decide.guards import prefer_plane
+        from napari_swinfusion.decide.guards import prefer_in_answer
 
-        weights, focus = prefer_plane(weights, options.prefer), prefer_plane(focus, options.prefer)
+        weights, focus = prefer_in_answer(weights, focus, options.prefer)
     decision = focus.argmax(axis=0).astype(index_dtype(ready.n_planes))
     raw = ready.raw(answer.box)
     if options.blend == "hard":
