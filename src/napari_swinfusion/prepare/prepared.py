@@ -6,7 +6,7 @@ Nothing the user gave is changed in place, and no second copy of the stack exist
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -160,12 +160,12 @@ def prepare(
     scale = grey_scale(stack, seen, light.gains, light.offsets, decide_on)
     thumbs = np.stack([scale.apply(seen.thumbs[i], i) for i in range(stack.n_planes)])
     fill = _fill_values(thumbs[~unusable])
-    shifts = measure_shifts(np.where(np.isfinite(thumbs), thumbs, fill), scale=seen.step, usable=~unusable)
-    return PreparedStack(
+    still = np.zeros((stack.n_planes, 2))
+    ready = PreparedStack(
         stack=stack,
         time=time,
-        shifts=shifts.whole if register == "translation" else np.zeros_like(shifts.whole),
-        measured=shifts,
+        shifts=still.astype(np.int64),
+        measured=Shifts(measured=still, refused=()),
         gains=light.gains,
         offsets=light.offsets,
         scale=scale,
@@ -173,8 +173,16 @@ def prepare(
         non_finite=seen.non_finite,
         fill=fill,
         fill_step=seen.step,
-        notices=tuple(_notices(stack, seen, light, single, shifts, register)),
+        notices=(),
     )
+    known = np.where(np.isfinite(thumbs), thumbs, fill)
+    shifts = measure_shifts(lambda i: known[i], ~unusable, known.shape[1:], scale=seen.step)
+    if register == "translation" or shifts.largest > _NOTABLE_SHIFT:
+        # What is applied, or worth a warning, has to raise the correlation at full resolution too.
+        shifts = measure_shifts(lambda i: ready.grey(stack.whole, i)[0], ~unusable, (stack.height, stack.width))
+    if register == "translation":
+        ready = replace(ready, shifts=shifts.whole)
+    return replace(ready, measured=shifts, notices=tuple(_notices(stack, seen, light, single, shifts, register)))
 
 
 def _single_valued(seen: Survey, alpha: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -8,6 +8,7 @@ as measured.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,8 +17,8 @@ from numpy.typing import NDArray
 # What the correlation must reach, over the square root of the number of pixels. Unrelated noise, band-passed as here,
 # scatters by about 2.5 of this unit, and the peak is the largest of many.
 _LEAST_CORRELATION = 30.0
-# From this distance on, px, a whole pixel is clearly better than none.
-_CLEAR = 0.75
+# From this distance on, px, a whole pixel lies nearer than none.
+_CLEAR = 0.5
 # Of the side of the image; and the side below which nothing is measured.
 _FARTHEST, _SMALLEST_SIDE = 0.25, 16
 
@@ -50,34 +51,44 @@ class Shifts:
 
 
 def measure_shifts(
-    planes: NDArray[np.float32], *, scale: float = 1.0, usable: NDArray[np.bool_] | None = None
+    read: Callable[[int], NDArray[np.float32]], usable: NDArray[np.bool_], shape: tuple[int, int], *, scale: float = 1.0
 ) -> Shifts:
-    """Measure the shift of each plane of `(n, h, w)` against the middle one.
+    """Measure the shift of each plane against the middle one.
 
-    `scale` is px per pixel of `planes`. Planes that are not `usable` `(n,)` are passed over and go with their
-    neighbour. Images under 16 px a side are too small to tell: their shifts are 0.
+    Parameters
+    ----------
+    read
+        Returns plane i, `(h, w)`; called anew for each look, so that a stack need not be held.
+    usable
+        `(n,)`: planes to look at; the others go with their neighbour.
+    shape
+        (h, w). Images under 16 px a side are too small to tell: their shifts are 0.
+    scale
+        Image px per pixel of what `read` returns.
     """
-    chosen = np.arange(len(planes)) if usable is None else np.flatnonzero(usable)
-    if min(planes.shape[1:]) < _SMALLEST_SIDE:
-        return Shifts(measured=np.zeros((len(planes), 2)), refused=())
-    measured, refused = _chain(planes[chosen])
-    nearest = np.abs(np.arange(len(planes))[:, None] - chosen).argmin(axis=1)
+    if min(shape) < _SMALLEST_SIDE:
+        return Shifts(measured=np.zeros((len(usable), 2)), refused=())
+    chosen = np.flatnonzero(usable)
+    measured, refused = _chain(lambda i: read(int(chosen[i])), len(chosen), shape)
+    nearest = np.abs(np.arange(len(usable))[:, None] - chosen).argmin(axis=1)
     return Shifts(measured=measured[nearest] * scale, refused=tuple(sorted(int(chosen[i]) for i in refused)))
 
 
-def _chain(planes: NDArray[np.float32]) -> tuple[NDArray[np.float64], list[int]]:
+def _chain(
+    read: Callable[[int], NDArray[np.float32]], n: int, shape: tuple[int, int]
+) -> tuple[NDArray[np.float64], list[int]]:
     """Return shifts `(n, 2)` and refused planes, walking from the middle plane outwards."""
-    n, middle = len(planes), len(planes) // 2
-    band = _Band(planes.shape[1], planes.shape[2])
+    middle = n // 2
+    band = _Band(*shape)
     measured = np.zeros((n, 2))
     refused = []
     for chain in (range(middle, n), range(middle, -1, -1)):
-        spectrum = band.spectrum(planes[middle])
+        spectrum = band.spectrum(read(middle))
         for at, i in enumerate(chain[1:], start=1):
             towards, spectrum_towards = chain[at - 1], spectrum
-            spectrum = band.spectrum(planes[i])
+            spectrum = band.spectrum(read(i))
             measured[i] = measured[towards] + band.peak(spectrum_towards, spectrum)
-            if not _is_better(planes, band, measured, i, chain[:at]):
+            if not _is_better(read, band, measured, i, chain[:at]):
                 refused.append(i)
                 measured[i] = measured[towards]
     return measured, refused
@@ -95,14 +106,18 @@ def correlation(fixed: NDArray[np.float32], moving: NDArray[np.float32], shift: 
 
 
 def _is_better(
-    planes: NDArray[np.float32], band: _Band, measured: NDArray[np.float64], moving: int, nearer: range
+    read: Callable[[int], NDArray[np.float32]],
+    band: _Band,
+    measured: NDArray[np.float64],
+    moving: int,
+    nearer: range,
 ) -> bool:
     """Tell whether the shift of plane `moving` raises its correlation with the nearest plane it is a pixel away from.
 
     A drift of a fifth of a pixel per plane cannot be judged between neighbours, where a whole pixel overshoots; so each
     shift is judged against the nearest plane towards the middle from which it differs by about a pixel.
     """
-    size = np.array(planes.shape[1:])
+    size = np.array(band.shape)
     for towards in reversed(nearer):
         difference = measured[moving] - measured[towards]
         if np.abs(difference).max() < _CLEAR:
@@ -110,7 +125,7 @@ def _is_better(
         if (np.abs(difference) > _FARTHEST * size).any():
             return False
         dy, dx = (int(step) for step in np.rint(difference))
-        fixed, moved = band.filtered(planes[towards]), band.filtered(planes[moving])
+        fixed, moved = band.filtered(read(towards)), band.filtered(read(moving))
         before, after = correlation(fixed, moved, (0, 0)), correlation(fixed, moved, (dy, dx))
         return bool(after > before and after > _LEAST_CORRELATION / np.sqrt(size.prod()))
     return True
@@ -120,7 +135,7 @@ class _Band:
     """The frequencies that tell the shift: noise has no pattern, and uneven lighting does not move."""
 
     def __init__(self, height: int, width: int) -> None:
-        self._shape = (height, width)
+        self.shape = (height, width)
         square = np.fft.fftfreq(height)[:, None] ** 2 + np.fft.rfftfreq(width)[None] ** 2
         fine, broad = 1.0, max(min(height, width) / 32, 2.0)  # standard deviations of Gaussians, px
         low = [np.exp(-2 * np.pi**2 * sigma**2 * square) for sigma in (fine, broad)]
@@ -139,16 +154,16 @@ class _Band:
         """Return the filtered plane."""
         from scipy.fft import irfft2, rfft2
 
-        return np.asarray(irfft2(rfft2(plane - plane.mean()) * self._transfer, s=self._shape))
+        return np.asarray(irfft2(rfft2(plane - plane.mean()) * self._transfer, s=self.shape))
 
     def peak(self, fixed: NDArray[np.complex64], moving: NDArray[np.complex64]) -> NDArray[np.float64]:
         """Return [dy, dx] that moves `moving` onto `fixed`, to a fraction of a pixel by a parabola through the peak."""
         from scipy.fft import irfft2
 
-        surface = np.asarray(irfft2(fixed * moving.conj(), s=self._shape))
+        surface = np.asarray(irfft2(fixed * moving.conj(), s=self.shape))
         top = np.unravel_index(int(surface.argmax()), surface.shape)
         shift = []
-        for axis, size in enumerate(self._shape):
+        for axis, size in enumerate(self.shape):
             line = np.moveaxis(surface, axis, 0)[:, top[1 - axis]]
             below, peak, above = (float(line[(top[axis] + step) % size]) for step in (-1, 0, 1))
             curvature = below - 2 * peak + above
