@@ -81,7 +81,9 @@ def estimate_illumination(
     for k in np.flatnonzero(~skip):
         if len(planes) < 2:
             break
-        gains, offsets = _match_planes(_coarse(thumbs[planes, k], _BLOCKS_ASIDE))
+        # One plane at a time: the working copies are larger than the thumbnails.
+        blocks = np.concatenate([_coarse(thumbs[i : i + 1, k], _BLOCKS_ASIDE) for i in planes])
+        gains, offsets = _match_planes(blocks)
         unlit = (gains > _MOST_GAIN) | (gains < 1 / _MOST_GAIN)
         gains[unlit], offsets[unlit] = 1.0, 0.0
         result.gains[planes, k], result.offsets[planes, k] = gains, offsets

@@ -158,8 +158,7 @@ def prepare(
     light = _illumination(stack, seen, ~single, match=match_illumination)
     unusable = single | light.unlit
     scale = grey_scale(stack, seen, light.gains, light.offsets, decide_on)
-    thumbs = np.stack([scale.apply(seen.thumbs[i], i) for i in range(stack.n_planes)])
-    fill = _fill_values(thumbs[~unusable])
+    fill = _fill_values(seen, scale, ~unusable)
     still = np.zeros((stack.n_planes, 2))
     ready = PreparedStack(
         stack=stack,
@@ -175,14 +174,24 @@ def prepare(
         fill_step=seen.step,
         notices=(),
     )
-    known = np.where(np.isfinite(thumbs), thumbs, fill)
-    shifts = measure_shifts(lambda i: known[i], ~unusable, known.shape[1:], scale=seen.step)
-    if register == "translation" or shifts.largest > _NOTABLE_SHIFT:
-        # What is applied, or worth a warning, has to raise the correlation at full resolution too.
-        shifts = measure_shifts(lambda i: ready.grey(stack.whole, i)[0], ~unusable, (stack.height, stack.width))
-    if register == "translation":
-        ready = replace(ready, shifts=shifts.whole)
-    return replace(ready, measured=shifts, notices=tuple(_notices(stack, seen, light, single, shifts, register)))
+    shifts = _measure_shifts(ready, seen, register)
+    whole = shifts.whole if register == "translation" else ready.shifts
+    notices = tuple(_notices(ready, light, single, shifts, register))
+    return replace(ready, shifts=whole, measured=shifts, notices=notices)
+
+
+def _measure_shifts(ready: PreparedStack, seen: Survey, register: Register) -> Shifts:
+    def thumb(plane: int) -> NDArray[np.float32]:
+        values = ready.scale.apply(seen.thumbs[plane], plane)
+        return np.where(np.isfinite(values), values, ready.fill)
+
+    usable = ~ready.unusable
+    shifts = measure_shifts(thumb, usable, seen.thumbs.shape[2:], scale=seen.step)
+    if register == "off" and shifts.largest <= _NOTABLE_SHIFT:
+        return shifts
+    # What is applied, or worth a warning, has to raise the correlation at full resolution too.
+    whole = ready.stack.whole
+    return measure_shifts(lambda i: ready.grey(whole, i)[0], usable, (whole.height, whole.width))
 
 
 def _single_valued(seen: Survey, alpha: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -197,30 +206,29 @@ def _illumination(stack: FocalStack, seen: Survey, usable: NDArray[np.bool_], *,
     return estimate_illumination(seen.thumbs, usable=usable, skip=alpha_samples(stack))
 
 
-def _fill_values(thumbs: NDArray[np.float32]) -> NDArray[np.float32]:
+def _fill_values(seen: Survey, scale: GreyScale, usable: NDArray[np.bool_]) -> NDArray[np.float32]:
     """Return for each block the median over planes of what is known of it, `(th, tw)`; finite."""
+    chosen = [int(i) for i in np.flatnonzero(usable)]
+    if not seen.non_finite.any():
+        thumb = scale.apply(seen.thumbs[chosen[0]], chosen[0])
+        return np.full_like(thumb, np.median(thumb))
+    thumbs = np.stack([scale.apply(seen.thumbs[i], i) for i in chosen])
     known = np.isfinite(thumbs)
-    if known.all():
-        return np.full(thumbs.shape[1:], np.median(thumbs[len(thumbs) // 2]))
     blind = ~known.any(axis=0)
     level = float(np.median(thumbs[known])) if known.any() else 0.0
     return np.nanmedian(np.where(blind, level, np.where(known, thumbs, np.nan)), axis=0).astype(np.float32)
 
 
 def _notices(
-    stack: FocalStack,
-    seen: Survey,
-    light: Illumination,
-    single: NDArray[np.bool_],
-    shifts: Shifts,
-    register: Register,
+    ready: PreparedStack, light: Illumination, single: NDArray[np.bool_], shifts: Shifts, register: Register
 ) -> Iterator[str]:
+    stack, non_finite = ready.stack, ready.non_finite
     if single.any():
         yield f"{_planes(np.flatnonzero(single))} of '{stack.name}' hold one single value and are left out."
     if light.unlit.any():
         yield f"{_planes(np.flatnonzero(light.unlit))} of '{stack.name}' have next to no light and are left out."
-    if seen.non_finite.any():
-        counts = ", ".join(f"plane {i}: {seen.non_finite[i]}" for i in np.flatnonzero(seen.non_finite))
+    if non_finite.any():
+        counts = ", ".join(f"plane {i}: {non_finite[i]}" for i in np.flatnonzero(non_finite))
         yield f"'{stack.name}' has pixels that are NaN or infinite ({counts}); they are left out."
     if stack.dtype.kind == "b":
         yield f"'{stack.name}' holds true and false; a fused pixel is what the planes say by weighted majority."

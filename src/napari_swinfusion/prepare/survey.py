@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from napari_swinfusion.focal_stack import FocalStack
 
-_THUMB_SIDE, _THUMB_VALUES = 512, 1 << 24
-_SAMPLE_VALUES = 1 << 20
+_THUMB_SIDE, _THUMB_VALUES = 512, 1 << 23
+_SAMPLE_VALUES = 1 << 18
 
 
 @dataclass(frozen=True, kw_only=True)
