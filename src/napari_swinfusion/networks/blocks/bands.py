@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-BAND_TOKENS = 4096
-BAND_PIXELS = 65536
+BAND_TOKENS = 2048
+BAND_PIXELS = 32768
 
 
 @dataclass(frozen=True)
