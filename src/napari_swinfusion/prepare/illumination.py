@@ -101,7 +101,8 @@ def _match_planes(planes: Blocks) -> tuple[NDArray[np.float64], NDArray[np.float
     typical = planes.mean(axis=0)
     low, background, bright = np.percentile(typical[known], [1, 50, 99.5])
     if low > 0 and background >= _LIGHT_BACKGROUND * bright:
-        inverse = [_robust_centre(plane[known] / typical[known], typical[known]) for plane in planes]
+        lit = known & (typical > 0)
+        inverse = [_robust_centre(plane[lit] / typical[lit], typical[lit]) for plane in planes]
         gains = np.median(inverse) / np.array(inverse)
     elif bright > low:
         sparse = background - low < _SPARSE * (bright - low)

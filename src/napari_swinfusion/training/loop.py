@@ -43,7 +43,7 @@ class TrainingConfig:
         Of AdamW; the rate rises linearly over `warm_up` steps; gradients are clipped to norm `clip`.
     average
         Decay of the moving average of the weights, which is what ships.
-    focus_share
+    focus_share, tolerance
         See `objective`.
     half
         Whether the network computes in bfloat16 during training.
@@ -62,6 +62,7 @@ class TrainingConfig:
     clip: float = 1.0
     average: float = 0.999
     focus_share: float = 0.2
+    tolerance: float = 0.003
     half: bool = True
     checkpoint_every: int = 250
     seed: int = 0
@@ -153,7 +154,7 @@ def _step(
     )
     with torch.autocast(device.type, torch.bfloat16, enabled=config.half):
         fused = network(batch.planes)
-    parts = objective(fused, batch, focus_share=config.focus_share)
+    parts = objective(fused, batch, focus_share=config.focus_share, tolerance=config.tolerance)
     optimizer.zero_grad(set_to_none=True)
     parts.loss.backward()  # type: ignore[no-untyped-call]
     if world > 1:
