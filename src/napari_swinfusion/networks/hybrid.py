@@ -16,7 +16,6 @@ from dataclasses import dataclass
 import torch
 from einops import rearrange
 from torch import Tensor, nn
-from torch.nn import functional
 
 from napari_swinfusion.networks.base import Fused, FusionNetwork, NetworkConfig, NetworkInfo
 from napari_swinfusion.networks.blocks.bands import bands, in_one_piece
@@ -117,13 +116,13 @@ class HybridFusionNet(FusionNetwork):
     def _encode(self, planes: Tensor, mean: Tensor, step: int) -> Tensor:
         (b, n, h, w), patch = planes.shape, self.config.patch_size
         tokens: Tensor | None = None
-        for band in bands(planes, multiple=patch, halo=patch):
+        for band in bands(planes, multiple=patch, halo=len(self.stem)):
             self.tell(band.start / h / (len(self.stages) + 2))
             for i in range(0, n, step):
                 rows = slice(band.read_start, band.read_stop)
                 detail = _beside(planes[:, i : i + step, rows], mean[:, :, rows])
                 for convolution in self.stem:
-                    detail = functional.relu(_convolve(convolution, detail))
+                    detail = _convolve(convolution, detail).relu_()
                 patches = rearrange(detail[:, :, band.kept], "b n (h i) (w j) c -> b n h w (i j c)", i=patch, j=patch)
                 embedded = self.embed_norm(self.embed(patches))
                 if tokens is None:
@@ -144,7 +143,7 @@ class HybridFusionNet(FusionNetwork):
                 detail = _convolve(self.detail, _beside(planes[:, i : i + step, rows], mean[:, :, rows]))
                 up = self.up(tokens[:, i : i + step, token_rows])
                 seen = rearrange(up, "b n h w (i j c) -> b n (h i) (w j) c", i=patch, j=patch)
-                mixed = functional.relu(_convolve(self.mix, functional.relu(detail + seen)))
+                mixed = _convolve(self.mix, detail.add_(seen).relu_()).relu_()
                 scores.append(self.score(mixed[:, :, band.kept]))
             shares[..., band.start : band.stop, :] = rearrange(
                 torch.cat(scores, dim=1).to(planes.dtype).softmax(1), "b n h w s -> s b n h w"

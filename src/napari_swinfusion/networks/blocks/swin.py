@@ -55,8 +55,8 @@ class SwinBlock(nn.Module):
         if shift:
             tokens = tokens.roll(-shift, dims=2)
         windows = rearrange(tokens, "b (r i) (c j) d -> (b r) c (i j) d", i=size, j=size)
-        windows = windows + self.norm_attention(self.attention(windows, bias))
-        windows = windows + self.norm_mlp(self.mlp(windows))
+        windows = self.norm_attention(self.attention(windows, bias)).add_(windows)
+        windows = self.norm_mlp(self.mlp(windows)).add_(windows)
         grid: Tensor = rearrange(windows, "(b r) c (i j) d -> b (r i) (c j) d", b=b, r=h // size, i=size, j=size)
         return grid.roll(shift, dims=2) if shift else grid
 

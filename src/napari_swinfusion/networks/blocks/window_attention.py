@@ -78,17 +78,15 @@ class WindowAttention(nn.Module):
             Where keys and values come from, shaped like `windows`; None is self-attention.
         """
         columns = bias.shape[0]
-        query = self.query(windows)
-        key, value = self.key_value(windows if context is None else context).chunk(2, dim=-1)
         # A bias for each column rides in the place of the heads, so that it is never repeated for each row.
         query, key, value = (
             rearrange(part, "r (g c) t (h d) -> (r g) (c h) t d", c=columns, h=self.num_heads)
-            for part in (query, key, value)
+            for part in self._project(windows, context)
         )
         temperature = self.log_temperature.clamp(max=math.log(MAX_TEMPERATURE)).exp().repeat(columns, 1, 1)
         mixed = functional.scaled_dot_product_attention(
-            functional.normalize(query, dim=-1) * temperature.to(query.dtype),
-            functional.normalize(key, dim=-1),
+            query * (temperature / _length(query)).to(query.dtype),
+            key * (1 / _length(key)).to(key.dtype),
             value,
             attn_mask=bias.flatten(0, 1).unsqueeze(0).to(query.dtype),
             scale=1.0,
@@ -96,6 +94,18 @@ class WindowAttention(nn.Module):
         mixed = rearrange(mixed, "(r g) (c h) t d -> r (g c) t (h d)", r=windows.shape[0], c=columns, h=self.num_heads)
         projected: Tensor = self.project(mixed)
         return projected
+
+    def _project(self, windows: Tensor, context: Tensor | None) -> tuple[Tensor, ...]:
+        if context is not None:
+            return self.query(windows), *self.key_value(context).chunk(2, dim=-1)
+        weight = torch.cat([self.query.weight, self.key_value.weight])
+        bias = torch.cat([self.query.bias, self.key_value.bias])
+        return functional.linear(windows, weight, bias).chunk(3, dim=-1)
+
+
+def _length(vectors: Tensor) -> Tensor:
+    length: Tensor = torch.linalg.vector_norm(vectors, dim=-1, keepdim=True).clamp(min=1e-12)
+    return length
 
 
 def shifted_window_masks(columns: int, window_size: int, shift: int) -> tuple[Tensor, Tensor]:
