@@ -8,6 +8,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from napari_swinfusion import fuse
 from napari_swinfusion.decide.device import choose_device, is_out_of_memory
 from napari_swinfusion.decide.network import NetworkDecider
 from napari_swinfusion.errors import CancelledError, InputError, ModelError, OutOfMemoryError
@@ -133,7 +134,11 @@ def test_B14_a_device_that_is_not_there_falls_back_with_a_notice(network: Fusion
         pytest.skip("this machine has a CUDA device")
     decider = NetworkDecider(network, device="cuda:1")
     assert decider.device.type == "cpu"
-    assert "cuda:1" in decider.notices[0]
+    assert decider.info.device == "cpu"
+    assert "cuda:1" in decider.info.notices[0]
+    fused = fuse(np.random.default_rng(0).random((2, 32, 32)), model=decider)
+    assert any("cuda:1" in notice for notice in fused.notices)
+    assert fused.provenance["device"] == "cpu"
     assert choose_device("auto")[0].type in ("cpu", "mps")
 
 

@@ -63,13 +63,16 @@ class TileDecision:
 class DeciderInfo:
     """Facts about a decider for menus, tables and provenance.
 
-    `value_preserving` is False where `TileDecision.image` is painted rather than chosen from measured values.
+    `value_preserving` is False where `TileDecision.image` is painted rather than chosen from measured values;
+    `device` is where it computes, and `notices` what the user should know of that, one sentence each.
     """
 
     name: str
     summary: str
     value_preserving: bool = True
     sha256: str | None = None
+    device: str = "cpu"
+    notices: tuple[str, ...] = ()
 
 
 class Decider(Protocol):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time as clock
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -50,7 +51,6 @@ class NetworkDecider:
 
     def __init__(self, model: str | Path | FusionNetwork, *, device: str = "auto", tile: int | None = None) -> None:
         self.device, notice = choose_device(device)
-        self.notices: tuple[str, ...] = (notice,) if notice else ()
         self._tile = tile
         if isinstance(model, FusionNetwork):
             self._network = model
@@ -60,6 +60,7 @@ class NetworkDecider:
             self._network = read_model(path)
             summary = str(read_header(path)["story"].get("summary", "a fine-tuned network"))
             self.info = DeciderInfo(name=path.stem, summary=summary, sha256=sha256_of(path))
+        self.info = replace(self.info, device=str(self.device), notices=(notice,) if notice else ())
         if self._network.info.output != "weights" or self._network.info.reach is None:
             raise ModelError(f"'{self.info.name}' does not answer with weights of finite reach; it cannot decide.")
         self._network = self._network.eval().to(self.device)
@@ -114,6 +115,7 @@ class NetworkDecider:
                 work[:0] = parts
                 continue
             yield TileDecision(box=box, weights=weights, focus=focus)
+            del weights, focus
             report.finished(box)
 
     def _first_tiles(self, planes: GreyPlanes) -> list[Tile]:
@@ -162,8 +164,9 @@ class NetworkDecider:
         finally:
             self._network.watch = None
         assert fused.weights is not None
-        weights = fused.weights[0][keep].float().cpu().numpy()
-        focus = None if fused.focus is None else fused.focus[0][keep].float().cpu().numpy()
+        # Copies, so that a tile that waits to be composed does not keep its halo in memory.
+        weights = fused.weights[0][keep].float().cpu().contiguous().numpy()
+        focus = None if fused.focus is None else fused.focus[0][keep].float().cpu().contiguous().numpy()
         if not np.isfinite(weights).all():
             raise ModelError(f"'{self.info.name}' answered with values that are not finite; its file may be damaged.")
         return weights, focus

@@ -71,7 +71,11 @@ def join(maps: Sequence[Maps]) -> Maps:
 
 
 def assemble(
-    stack: FocalStack, results: Sequence[Maps], prepared: Sequence[PreparedStack], provenance: dict[str, Any]
+    stack: FocalStack,
+    results: Sequence[Maps],
+    prepared: Sequence[PreparedStack],
+    provenance: dict[str, Any],
+    further_notices: tuple[str, ...] = (),
 ) -> FusedImage:
     """Join the time points into the axes of the stack, with what is known about it and what was done."""
     drop = "ZS" if results[0].decision.ndim == 3 else "ZCS"
@@ -79,7 +83,8 @@ def assemble(
     if all(maps.weights is not None for maps in results):
         planes = [[maps.weights[i] for maps in results if maps.weights is not None] for i in range(stack.n_planes)]
         weights = np.stack([stack.assemble(per_time, drop=drop) for per_time in planes])
-    notices = (*stack.notices, *dict.fromkeys(notice for ready in prepared for notice in ready.notices))
+    told = dict.fromkeys(notice for ready in prepared for notice in ready.notices)
+    notices = (*stack.notices, *told, *further_notices)
     return FusedImage(
         image=stack.assemble([maps.image for maps in results]),
         decision=stack.assemble([maps.decision for maps in results], drop=drop),

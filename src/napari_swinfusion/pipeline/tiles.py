@@ -114,6 +114,8 @@ def fuse_round(ready: PreparedStack, decider: Decider, options: Options, watch: 
                 maps.weights[inside] = tile.weights
             if watch.on_tile is not None:
                 watch.on_tile(replace(tile, channel=channel))
+        # These hold the shares of this tile, which would else lie beside those of the next while it is computed.
+        del answer, part, tile
     watch.cancel.check()
     maps.decision = fill_decision(maps.decision, maps.confidence, _UNSURE)
     if options.blend == "hard":

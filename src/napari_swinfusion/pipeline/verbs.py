@@ -120,10 +120,10 @@ def fuse(
             "sha256": decider.info.sha256,
             "value_preserving": decider.info.value_preserving,
         },
-        "device": str(getattr(decider, "device", "cpu")),
+        "device": decider.info.device,
         "seconds": round(clock.perf_counter() - started, 3),
     }
-    return assemble(source, results, prepared, provenance)
+    return assemble(source, results, prepared, provenance, decider.info.notices)
 
 
 def compose(
