@@ -7,7 +7,7 @@ neighbourhood.
 
 from __future__ import annotations
 
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 
@@ -36,3 +36,11 @@ def focus_target(clean: Tensor, truth: Tensor, *, tolerance: Tensor, neighbourho
 def focus_cross_entropy(focus: Tensor, target: Tensor) -> Tensor:
     """Return the mean cross-entropy `(b,)` of probabilities `focus` `(b, n, h, w)` under `target`, nats."""
     return -(target * focus.clamp(min=1e-6).log()).sum(1).mean((-2, -1))
+
+
+class FocusCrossEntropy(nn.Module):
+    """`focus_cross_entropy`."""
+
+    def forward(self, focus: Tensor, target: Tensor) -> Tensor:
+        """Return the loss `(b,)`."""
+        return focus_cross_entropy(focus, target)

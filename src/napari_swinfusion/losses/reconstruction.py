@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from torch import Tensor
+from torch import Tensor, nn
 
 
 def l1(image: Tensor, truth: Tensor) -> Tensor:
@@ -23,3 +23,15 @@ def log_error(image: Tensor, truth: Tensor, *, gradient_share: float = 0.5, floo
     stack, where a plain L1 would be ruled by the noisy ones. `floor` keeps perfect samples from ruling in turn.
     """
     return (floor + l1(image, truth) + gradient_share * gradient_l1(image, truth)).log()
+
+
+class LogError(nn.Module):
+    """`log_error` with its `gradient_share` and `floor`."""
+
+    def __init__(self, gradient_share: float = 0.5, floor: float = 5e-4) -> None:
+        super().__init__()
+        self.gradient_share, self.floor = gradient_share, floor
+
+    def forward(self, image: Tensor, truth: Tensor) -> Tensor:
+        """Return the loss `(b,)`."""
+        return log_error(image, truth, gradient_share=self.gradient_share, floor=self.floor)

@@ -20,6 +20,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from napari_swinfusion.losses.recipes import Recipe, get_recipe
 from napari_swinfusion.networks import FusionNetwork
 from napari_swinfusion.training.checkpoint import load_checkpoint, save_checkpoint
 from napari_swinfusion.training.objective import objective
@@ -43,7 +44,9 @@ class TrainingConfig:
         Of AdamW; the rate rises linearly over `warm_up` steps; gradients are clipped to norm `clip`.
     average
         Decay of the moving average of the weights, which is what ships.
-    focus_share, tolerance
+    focus_share
+        Weight of the focus in the recipe `supervised`.
+    tolerance
         See `objective`.
     half
         Whether the network computes in bfloat16 during training.
@@ -94,18 +97,19 @@ def train(
     if checkpoint.exists():
         step = load_checkpoint(checkpoint, network=network, average=average, optimizer=optimizer)
     network.train()
-    sums: list[Tensor] = []
+    recipe = get_recipe("supervised", weights={"focus": config.focus_share})
+    sums: list[dict[str, Tensor]] = []
     started = time.perf_counter()
     last = min(until or config.steps, config.steps)
     while step < last:
         _set_rate(optimizer, config, step)
-        sums.append(_step(network, optimizer, config, list(textures.values()), step, rank, world, device))
+        sums.append(_step(network, optimizer, config, recipe, list(textures.values()), step, rank, world, device))
         step += 1
         _follow(average, network.state_dict(), min(config.average, (1 + step) / (10 + step)))
         if rank == 0 and (step % config.checkpoint_every == 0 or step == last):
-            means = torch.stack(sums).mean(0).tolist()
+            means = {name: torch.stack([parts[name] for parts in sums]).mean().item() for name in sums[0]}
             line = {
-                "step": step, "loss": means[0], "image": means[1], "focus": means[2], "psnr": means[3],
+                "step": step, **means,
                 "seconds_per_step": (time.perf_counter() - started) / len(sums), "processes": world,
             }  # fmt: skip
             sums, started = [], time.perf_counter()
@@ -137,12 +141,13 @@ def _step(
     network: FusionNetwork,
     optimizer: torch.optim.Optimizer,
     config: TrainingConfig,
+    recipe: Recipe,
     textures: Sequence[Tensor],
     step: int,
     rank: int,
     world: int,
     device: torch.device,
-) -> Tensor:
+) -> dict[str, Tensor]:
     seed = (config.seed * 1_000_003 + step) * 64
     # All processes take equally long stacks, or the faster would wait for the slower at every step.
     n = draw_length(torch.Generator().manual_seed(seed))
@@ -154,7 +159,7 @@ def _step(
     )
     with torch.autocast(device.type, torch.bfloat16, enabled=config.half):
         fused = network(batch.planes)
-    parts = objective(fused, batch, focus_share=config.focus_share, tolerance=config.tolerance)
+    parts = objective(fused, batch, recipe, tolerance=config.tolerance)
     optimizer.zero_grad(set_to_none=True)
     parts.loss.backward()  # type: ignore[no-untyped-call]
     if world > 1:
@@ -165,7 +170,7 @@ def _step(
         assert fused.weights is not None
         mse = ((fused.weights * batch.planes).sum(1) - batch.truth).square().mean((-2, -1))
         psnr = -10 * mse.clamp(min=1e-9).log10().mean()
-    return torch.stack([parts.loss, parts.image, parts.focus, psnr]).detach().cpu()
+    return {name: part.detach().cpu() for name, part in {"loss": parts.loss, **parts.terms, "psnr": psnr}.items()}
 
 
 def _average_gradients(network: nn.Module, world: int) -> None:

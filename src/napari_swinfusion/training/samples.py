@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import torch
 from torch import Tensor
 
 from napari_swinfusion.simulation.camera import Camera
 from napari_swinfusion.simulation.presets import PRESETS, sample_optics
-from napari_swinfusion.simulation.render import render
+from napari_swinfusion.simulation.render import depth_of, render
 from napari_swinfusion.simulation.scene import Painter
 
 MARGIN = 20
@@ -37,16 +37,23 @@ class Batch:
         `(b, h, w)`: the noise-free all-in-focus image.
     noise
         `(b,)`: standard deviation of the noise at mid-grey, in the scale of `planes`.
+    depth
+        `(b, h, w)`: true height of what is seen, planes; None where a source of samples does not know.
+    unfocused
+        `(b, h, w)`, bool: pixels that no plane shows in focus; None where a source of samples does not know.
     """
 
     planes: Tensor
     clean: Tensor
     truth: Tensor
     noise: Tensor
+    depth: Tensor | None = None
+    unfocused: Tensor | None = None
 
     def to(self, device: torch.device) -> Batch:
         """Return the batch on `device`."""
-        return Batch(*(part.to(device) for part in (self.planes, self.clean, self.truth, self.noise)))
+        parts = ((entry.name, getattr(self, entry.name)) for entry in fields(self))
+        return Batch(**{name: part.to(device) for name, part in parts if part is not None})
 
 
 def draw_length(generator: torch.Generator) -> int:
@@ -59,13 +66,10 @@ def draw_batch(generator: torch.Generator, *, n: int, size: int, planes_per_step
     """Return stacks of `n` planes each, about `planes_per_step` planes of `size` px in all."""
     count = max(round(planes_per_step / n), 1)
     samples = [_draw_sample(generator, size, n, textures) for _ in range(count)]
-    planes, clean, truth, noise = (torch.stack(parts) for parts in zip(*samples, strict=True))
-    return Batch(planes, clean, truth, noise)
+    return Batch(*(torch.stack(parts) for parts in zip(*samples, strict=True)))
 
 
-def _draw_sample(
-    generator: torch.Generator, size: int, n: int, textures: list[Tensor]
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def _draw_sample(generator: torch.Generator, size: int, n: int, textures: list[Tensor]) -> tuple[Tensor, ...]:
     painter = Painter(size + 2 * MARGIN, size + 2 * MARGIN, generator, textures)
     name = list(SHARES)[int(torch.multinomial(torch.tensor(list(SHARES.values())), 1, generator=generator))]
     scene = PRESETS[name].compose(painter, n)
@@ -91,4 +95,4 @@ def _draw_sample(
     if painter.chance(0.2):
         # Dark-ground and inverted contrast are as likely in the field as what the presets draw.
         noisy, light, truth = 1 - noisy, 1 - light, 1 - truth
-    return noisy, light, truth, torch.tensor(noise)
+    return noisy, light, truth, torch.tensor(noise), depth_of(scene)[inner]

@@ -1,0 +1,289 @@
+"""Weighted sums of losses by name; after document 003, which lists `original`, `lytro` and `microscopy`.
+
+All but `supervised` need no truth: they compare the fused image with its own sources. All take any number of planes.
+Grey levels are in about [0, 1]. The document gives no weights; what we chose is in `RECIPES`, each term of a size
+that matters beside the others, and any of it can be overridden.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, replace
+from difflib import get_close_matches
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from napari_swinfusion.errors import ConfigError, InputError
+from napari_swinfusion.losses.composite import composite_error
+from napari_swinfusion.losses.depth import depth_cross_entropy, depth_visible
+from napari_swinfusion.losses.detail import laplacian_detail, log_detail, sobel_detail
+from napari_swinfusion.losses.focus import focus_cross_entropy, focus_target
+from napari_swinfusion.losses.intensity import intensity
+from napari_swinfusion.losses.low_frequency import low_frequency_l1
+from napari_swinfusion.losses.mask import mask_balance, mask_binarisation, mask_total_variation
+from napari_swinfusion.losses.reconstruction import l1, log_error
+from napari_swinfusion.losses.soft_target import soft_target
+from napari_swinfusion.losses.ssim import ssim_loss, ssim_to_sources
+
+# Noise hides errors of about a third of its own size.
+HIDDEN_BY_NOISE = 0.3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """What a recipe may look at.
+
+    Attributes
+    ----------
+    image
+        `(b, h, w)`: the fused image.
+    sources
+        `(b, n, h, w)`: the planes it was made of.
+    weights
+        `(b, n, h, w)`: share of each plane; None where a network paints its image.
+    focus
+        `(b, n, h, w)`: probability that a plane is the truest; None where a network does not tell.
+    truth
+        `(b, h, w)`: noise-free all-in-focus image.
+    clean
+        `(b, n, h, w)`: noise-free planes.
+    noise
+        `(b,)`: standard deviation of the noise.
+    depth
+        `(b, h, w)`: true height, planes; not finite where there is no surface.
+    unfocused
+        `(b, h, w)`, bool: pixels that no plane shows in focus; no depth is asked there.
+    tolerance
+        Error that does not decide which plane is the truest.
+    """
+
+    image: Tensor
+    sources: Tensor
+    weights: Tensor | None = None
+    focus: Tensor | None = None
+    truth: Tensor | None = None
+    clean: Tensor | None = None
+    noise: Tensor | None = None
+    depth: Tensor | None = None
+    unfocused: Tensor | None = None
+    tolerance: float = 0.003
+
+    @cached_property
+    def soft_target(self) -> Tensor:
+        """The sharpness-weighted mean of the sources `(b, h, w)`, made once for all terms that aim at it."""
+        return soft_target(self.sources)
+
+    @cached_property
+    def hidden(self) -> Tensor:
+        """The error `(b,)` that does not matter: the tolerance and what noise hides."""
+        return self.tolerance + HIDDEN_BY_NOISE * self["noise"]
+
+    def __getitem__(self, name: str) -> Tensor:
+        """Return what must be there.
+
+        Raises
+        ------
+        InputError
+            If it is not.
+        """
+        value: Tensor | None = getattr(self, name)
+        if value is None:
+            raise InputError(f"This recipe needs '{name}', which was not given.")
+        return value
+
+
+@dataclass(frozen=True, kw_only=True)
+class Term:
+    """One loss in a recipe.
+
+    Attributes
+    ----------
+    weight
+        Its factor; a term of weight 0 is not computed.
+    loss
+        Takes the evidence, returns `(b,)`.
+    of
+        What of a network's answer it judges; left out where the network does not give that.
+    """
+
+    weight: float
+    loss: Callable[[Evidence], Tensor]
+    of: str = "image"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """A weighted sum of losses.
+
+    Attributes
+    ----------
+    summary
+        One line for menus.
+    parts
+        The terms by name.
+    needs_truth
+        Whether it needs simulated samples.
+    """
+
+    name: str
+    summary: str
+    parts: Mapping[str, Term]
+    needs_truth: bool = False
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """The factor of each term."""
+        return {name: term.weight for name, term in self.parts.items()}
+
+    def with_weights(self, weights: Mapping[str, float]) -> Recipe:
+        """Return this recipe with other weights for the terms named.
+
+        Raises
+        ------
+        ConfigError
+            If there is no such term; the message names the nearest.
+        """
+        for name in weights:
+            if name not in self.parts:
+                raise ConfigError(f"The recipe '{self.name}' has no term '{name}'; {_nearest(name, self.parts)}")
+        changed = {name: replace(self.parts[name], weight=weight) for name, weight in weights.items()}
+        return replace(self, parts={**self.parts, **changed})
+
+    def terms(
+        self, image: Tensor, weights: Tensor | None, sources: Tensor, truth: Tensor | None = None, **evidence: Any
+    ) -> dict[str, Tensor]:
+        """Return each term `(b,)`, not weighted; see `Evidence` for what may be given.
+
+        Terms of weight 0 are left out, and those about weights or focus where there are none.
+
+        Raises
+        ------
+        InputError
+            If a term needs evidence that is missing.
+        ConfigError
+            If there is no such evidence.
+        """
+        for name in evidence:
+            if name not in _EVIDENCE:
+                raise ConfigError(f"No recipe looks at '{name}'; {_nearest(name, _EVIDENCE)}")
+        seen = Evidence(image=image, sources=sources, weights=weights, truth=truth, **evidence)
+        return {
+            name: term.loss(seen)
+            for name, term in self.parts.items()
+            if term.weight and getattr(seen, term.of) is not None
+        }
+
+    def total(self, terms: Mapping[str, Tensor]) -> Tensor:
+        """Return the weighted sum `(b,)` of `terms`."""
+        return torch.stack([self.parts[name].weight * value for name, value in terms.items()]).sum(0)
+
+    def __call__(
+        self, image: Tensor, weights: Tensor | None, sources: Tensor, truth: Tensor | None = None, **evidence: Any
+    ) -> Tensor:
+        """Return the weighted sum `(b,)`; see `terms`."""
+        return self.total(self.terms(image, weights, sources, truth, **evidence))
+
+
+_EVIDENCE = tuple(entry.name for entry in fields(Evidence))
+
+
+def _nearest(name: str, known: Mapping[str, Any] | tuple[str, ...]) -> str:
+    near = get_close_matches(name, known, n=1)
+    return f"did you mean '{near[0]}'?" if near else f"known are {', '.join(known)}."
+
+
+def _total_variation(weight: float) -> Term:
+    return Term(weight=weight, loss=lambda e: mask_total_variation(e["weights"]), of="weights")
+
+
+def _binarisation(weight: float) -> Term:
+    return Term(weight=weight, loss=lambda e: mask_binarisation(e["weights"]), of="weights")
+
+
+def _depth(e: Evidence) -> Tensor:
+    counted = depth_visible(e["truth"], e["depth"])
+    if e.unfocused is not None:
+        counted = counted & ~e.unfocused
+    return depth_cross_entropy(e["focus"], e["depth"], counted=counted)
+
+
+RECIPES: dict[str, Recipe] = {
+    recipe.name: recipe
+    for recipe in (
+        Recipe(
+            name="original",
+            summary="Strongest gradient, brightest grey level, no empty mask: document 003's first.",
+            parts={
+                "gradient": Term(weight=1.0, loss=lambda e: sobel_detail(e.image, e.sources)),
+                "intensity": Term(weight=1.0, loss=lambda e: intensity(e.image, e.sources, aggregate="max")),
+                "balance": Term(weight=0.1, loss=lambda e: mask_balance(e["weights"]), of="weights"),
+            },
+        ),
+        Recipe(
+            name="lytro",
+            summary="Strongest LoG and likeness to the sharper source, a decided mask: for photograph pairs.",
+            parts={
+                "detail": Term(weight=1.0, loss=lambda e: log_detail(e.image, e.sources)),
+                "ssim": Term(weight=1.0, loss=lambda e: ssim_loss(e.image, e.soft_target)),
+                "binarisation": _binarisation(0.1),
+                "total_variation": _total_variation(0.1),
+            },
+        ),
+        Recipe(
+            name="microscopy",
+            summary="Sharpness-weighted target, level background, smooth mask: for noisy stacks without truth.",
+            parts={
+                "target": Term(weight=1.0, loss=lambda e: l1(e.image, e.soft_target)),
+                "detail": Term(weight=1.0, loss=lambda e: laplacian_detail(e.image, e.soft_target)),
+                "low_frequency": Term(weight=1.0, loss=lambda e: low_frequency_l1(e.image, e.sources)),
+                "total_variation": _total_variation(0.1),
+                "binarisation": _binarisation(0.01),
+            },
+        ),
+        Recipe(
+            name="swinfusion",
+            summary="SSIM to all sources, strongest gradient, mean grey level: the SwinFusion paper's for focus.",
+            parts={
+                "ssim": Term(weight=10.0, loss=lambda e: ssim_to_sources(e.image, e.sources)),
+                "texture": Term(weight=20.0, loss=lambda e: sobel_detail(e.image, e.sources)),
+                "intensity": Term(weight=20.0, loss=lambda e: intensity(e.image, e.sources, aggregate="mean")),
+            },
+        ),
+        Recipe(
+            name="supervised",
+            summary="A true image first, an honest choice of planes second: for simulated stacks.",
+            needs_truth=True,
+            parts={
+                "image": Term(weight=1.0, loss=lambda e: log_error(e.image, e["truth"])),
+                "focus": Term(
+                    weight=0.2,
+                    loss=lambda e: focus_cross_entropy(
+                        e["focus"], focus_target(e["clean"], e["truth"], tolerance=e.hidden)
+                    ),
+                    of="focus",
+                ),
+                "depth": Term(weight=0.0, loss=_depth, of="focus"),
+                "composite": Term(
+                    weight=0.0,
+                    loss=lambda e: composite_error(e.image, e["clean"], e["truth"], tolerance=e.hidden),
+                ),
+            },
+        ),
+    )
+}
+
+
+def get_recipe(name: str, weights: Mapping[str, float] | None = None) -> Recipe:
+    """Return the recipe of that name, with other `weights` for some of its terms if asked.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such recipe or term; the message names the nearest.
+    """
+    if name not in RECIPES:
+        raise ConfigError(f"There is no recipe '{name}'; {_nearest(name, RECIPES)}")
+    return RECIPES[name].with_weights(weights or {})
