@@ -1,4 +1,4 @@
-"""Write the reference of the Python names and of the command line from the code itself.
+"""Write the reference of the Python names, the metrics and the command line from the code itself.
 
 Without `--write` the pages are only compared, which is what the contract test does.
 """
@@ -17,6 +17,7 @@ import typer.main
 from typer.testing import CliRunner
 
 from napari_swinfusion.cli.app import app
+from napari_swinfusion.metrics import METRICS, MetricInfo
 
 REFERENCE = Path(__file__).resolve().parent.parent / "docs" / "reference"
 WRITTEN_BY = "*This page is written from the code by `make docs`.*"
@@ -24,8 +25,7 @@ ROOMS = {
     "napari_swinfusion": "What most scripts need, as `import napari_swinfusion as nsf`.",
     "napari_swinfusion.io": "Reading and writing.",
     "napari_swinfusion.decide.base": "For deciders of your own: hand one to `fuse(model=...)`.",
-    "napari_swinfusion.metrics.reference": "How near an image comes to the truth.",
-    "napari_swinfusion.metrics.transfer": "How much of its sources an image holds.",
+    "napari_swinfusion.metrics": "What a metric declares and needs; each is described on its [own page](metrics.md).",
     "napari_swinfusion.progress": "How a long run is watched and stopped.",
     "napari_swinfusion.errors": "What is raised on purpose. A message is one sentence for the user.",
 }
@@ -84,6 +84,35 @@ def spelled(parameter: inspect.Parameter) -> str:
     return f"{stars}{parameter.name}: {parameter.annotation}{default.replace('<factory>', '...')}"
 
 
+def metrics_page() -> str:
+    """Return the page of metrics: a table of the registry, then the formula and source of each."""
+    lines = ["# Metrics", "", WRITTEN_BY, "", METRICS_INTRODUCTION, ""]
+    lines += ["| Name | Needs | Better | Worst to best | Unit | Source | Mind |", "|---|---|---|---|---|---|---|"]
+    for metric in METRICS.values():
+        better = "higher" if metric.higher_is_better else "lower"
+        span = " to ".join("∞" if abs(bound) == float("inf") else f"{bound:g}" for bound in metric.bounds)
+        span = f"-{span}" if metric.bounds[0] == -float("inf") else span
+        facts = (metric.name, metric.needs, better, span, metric.unit, metric.paper, warning(metric))
+        lines.append(f"| {' | '.join(facts)} |")
+    for metric in METRICS.values():
+        called = signature(metric.function.__name__, metric.function)
+        told = (inspect.getdoc(metric.function) or "").splitlines()
+        lines += ["", f"## {metric.name}", "", "```text", called, "", *told, "```"]
+    return "\n".join([*lines, ""])
+
+
+METRICS_INTRODUCTION = (
+    "What a metric needs: *truth*, the true all-in-focus image; *depth*, the true plane of each pixel; *sources*, the "
+    "planes that were fused; *image*, the fused image alone."
+)
+
+
+def warning(metric: MetricInfo) -> str:
+    """Return what a reader of the table has to know, or nothing."""
+    told = {"rewards noise and halos: never alone": metric.rewards_noise, "pairs only": metric.pairs_only}
+    return "; ".join(text for text, applies in told.items() if applies)
+
+
 def command_page() -> str:
     """Return the page of the command line: what `--help` says of each command."""
     lines = ["# Command line", "", WRITTEN_BY, ""]
@@ -107,7 +136,7 @@ def main() -> int:
     parser.add_argument("--write", action="store_true", help="write the pages instead of comparing them")
     write = parser.parse_args().write
     behind = []
-    for name, wanted in (("api.md", python_page()), ("cli.md", command_page())):
+    for name, wanted in (("api.md", python_page()), ("metrics.md", metrics_page()), ("cli.md", command_page())):
         page = REFERENCE / name
         if write:
             page.write_text(wanted, encoding="utf-8")

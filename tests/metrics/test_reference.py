@@ -9,7 +9,7 @@ import pytest
 
 from napari_swinfusion.errors import InputError
 from napari_swinfusion.metrics.depth import depth_error
-from napari_swinfusion.metrics.reference import psnr, ssim, textured
+from napari_swinfusion.metrics.reference import psnr, psnr_flat, psnr_textured, ssim, textured
 
 
 def test_psnr_by_hand() -> None:
@@ -74,3 +74,14 @@ def test_depth_error_by_hand() -> None:
     assert depth_error(decision, depth, mask=np.array([[True, True], [False, True]])) == pytest.approx(0.25)
     with pytest.raises(InputError):
         depth_error(decision, np.full((2, 2), np.nan))
+
+
+def test_texture_and_flat_ground_are_told_apart(rng: np.random.Generator) -> None:
+    truth = np.full((60, 80), 0.5)
+    truth[:, 40:] += 0.3 * rng.random((60, 40))
+    detail = textured(truth, data_range=1)
+    error = np.where(detail, 0.01, 0.1)
+    assert psnr_textured(truth + error, truth, data_range=1) == pytest.approx(40.0)
+    assert psnr_flat(truth + error, truth, data_range=1) == pytest.approx(20.0)
+    with pytest.raises(InputError, match="mask"):
+        psnr_textured(truth[:, :20], truth[:, :20], data_range=1)

@@ -1,1 +1,5 @@
-"""Quality of a fused image, with a known truth, against its sources, or of its depth; `registry.METRICS` lists all."""
+"""Quality of a fused image: against a known truth, against its sources, of its depth; `METRICS` lists all."""
+
+from napari_swinfusion.metrics.registry import METRICS, Evidence, MetricInfo
+
+__all__ = ["METRICS", "Evidence", "MetricInfo"]

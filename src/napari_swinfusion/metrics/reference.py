@@ -15,6 +15,7 @@ from scipy import ndimage
 from skimage.metrics import structural_similarity
 
 from napari_swinfusion.errors import InputError
+from napari_swinfusion.metrics.checks import check_range
 
 Mask = NDArray[np.bool_]
 
@@ -42,6 +43,46 @@ def psnr(image: NDArray[Any], truth: NDArray[Any], *, data_range: float, mask: M
     error = (image.astype(np.float64) - truth.astype(np.float64)) ** 2
     mean = float(error.mean() if mask is None else error[mask].mean())
     return math.inf if mean == 0 else 10 * math.log10(data_range**2 / mean)
+
+
+def psnr_textured(image: NDArray[Any], truth: NDArray[Any], *, data_range: float) -> float:
+    """PSNR over the pixels where the truth has detail, as `textured` tells.
+
+    Higher is better; range up to infinity (equal images); dB.
+
+    Parameters
+    ----------
+    image, truth
+        `(h, w)`, equally shaped.
+    data_range
+        Distance from black to white in the unit of the images.
+
+    Raises
+    ------
+    InputError
+        As for `psnr`, also if the truth has no detail.
+    """
+    return psnr(image, truth, data_range=data_range, mask=textured(truth, data_range=data_range))
+
+
+def psnr_flat(image: NDArray[Any], truth: NDArray[Any], *, data_range: float) -> float:
+    """PSNR over the pixels where the truth has no detail, as `textured` tells: what is left there is noise and seams.
+
+    Higher is better; range up to infinity (equal images); dB.
+
+    Parameters
+    ----------
+    image, truth
+        `(h, w)`, equally shaped.
+    data_range
+        Distance from black to white in the unit of the images.
+
+    Raises
+    ------
+    InputError
+        As for `psnr`, also if the truth has detail everywhere.
+    """
+    return psnr(image, truth, data_range=data_range, mask=~textured(truth, data_range=data_range))
 
 
 def ssim(image: NDArray[Any], truth: NDArray[Any], *, data_range: float, mask: Mask | None = None) -> float:
@@ -101,7 +142,6 @@ def textured(truth: NDArray[Any], *, data_range: float, sigma: float = 2.0, cont
 def _check(image: NDArray[Any], truth: NDArray[Any], data_range: float, mask: Mask | None) -> None:
     if image.shape != truth.shape:
         raise InputError(f"The image {image.shape} and the truth {truth.shape} differ in shape.")
-    if not data_range > 0:
-        raise InputError(f"The data range must be positive, not {data_range}.")
+    check_range(data_range)
     if mask is not None and (mask.shape != image.shape or not mask.any()):
         raise InputError(f"The mask {mask.shape} must have the shape of the image {image.shape} and hold a pixel.")

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from napari_swinfusion.errors import InputError
+from napari_swinfusion.metrics.checks import check_sources
 
 _Map = NDArray[np.float64]
 
@@ -42,8 +43,7 @@ def qabf(fused: NDArray[Any], sources: NDArray[Any]) -> float:
     InputError
         If the shapes differ or no source has an edge.
     """
-    if sources.ndim != 3 or sources.shape[1:] != fused.shape:
-        raise InputError(f"The sources {sources.shape} must be (n, h, w) with the shape of the image, {fused.shape}.")
+    check_sources(fused, sources)
     strength, angle = _edges(fused)
     kept = total = 0.0
     for source in sources:
