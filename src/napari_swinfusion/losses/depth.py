@@ -53,14 +53,12 @@ def depth_cross_entropy(focus: Tensor, depth: Tensor, *, counted: Tensor) -> Ten
     focus
         `(b, n, h, w)`: probability of each plane.
     depth
-        `(b, h, w)`, planes; heights beyond the first and last plane belong to them.
+        `(b, h, w)`, planes; heights beyond the first and last plane belong to them, pixels without one count nowhere.
     counted
         `(b, h, w)`, bool: pixels that count.
     """
-    distance = _distance(focus, depth, counted)
-    target = (1 - distance).clamp(min=0)
-    entropy = -(target * focus.clamp(min=1e-6).log()).sum(1)
-    return _mean(entropy, counted)
+    target = (1 - _distance(focus, depth)).clamp(min=0)
+    return _mean(-(target * focus.clamp(min=1e-6).log()).sum(1), counted & depth.isfinite())
 
 
 def depth_distance(focus: Tensor, depth: Tensor, *, counted: Tensor) -> Tensor:
@@ -69,12 +67,12 @@ def depth_distance(focus: Tensor, depth: Tensor, *, counted: Tensor) -> Tensor:
     The expected depth error. Least for a probability of 1 on the median of what is possible, so it makes a sharper
     choice than cross-entropy and a less honest confidence. See `depth_cross_entropy` for the arguments.
     """
-    return _mean((focus * _distance(focus, depth, counted)).sum(1), counted)
+    return _mean((focus * _distance(focus, depth)).sum(1), counted & depth.isfinite())
 
 
-def _distance(focus: Tensor, depth: Tensor, counted: Tensor) -> Tensor:
+def _distance(focus: Tensor, depth: Tensor) -> Tensor:
     n = focus.shape[1]
-    height = torch.where(counted, depth, 0.0).clamp(0, n - 1).unsqueeze(1)
+    height = depth.nan_to_num(0.0).clamp(0, n - 1).unsqueeze(1)
     return (torch.arange(n, device=focus.device, dtype=focus.dtype).view(1, n, 1, 1) - height).abs()
 
 

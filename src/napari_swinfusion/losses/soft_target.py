@@ -18,14 +18,15 @@ def sharpness_weights(
     sources: Tensor,
     *,
     measure: Sharpness = "tenengrad",
-    window: float = 2.0,
-    power: float = 2.0,
+    window: float = 4.0,
+    power: float = 4.0,
     floor: float = 1e-4,
 ) -> Tensor:
     """Return the share `(b, n, h, w)` of each source, (E + floor)^power over its sum, where E is its local energy.
 
-    For two planes and a power of 1 this is E₁ / (E₁ + E₂), the plainest reading of the document, which gives no
-    formula. More planes need a steeper choice: eight blurred ones would outvote the sharp one.
+    For two planes, a power of 1 and no floor this is E₁ / (E₁ + E₂), the plainest reading of the document, which gives
+    no formula. More planes need a steeper choice, or eight blurred ones outvote the sharp one: window, power and
+    floor are those that brought the target nearest the truth on simulated stacks of 2 to 12 planes.
 
     Parameters
     ----------
@@ -46,7 +47,8 @@ def sharpness_weights(
         energy = along_y.square() + along_x.square()
     else:
         energy = laplacian(sources).square()
-    raised = (blur(energy, window) + floor) ** power
+    local = blur(energy, window) + floor
+    raised = (local / local.amax(1, keepdim=True)) ** power
     return raised / raised.sum(1, keepdim=True)
 
 
@@ -54,8 +56,8 @@ def soft_target(
     sources: Tensor,
     *,
     measure: Sharpness = "tenengrad",
-    window: float = 2.0,
-    power: float = 2.0,
+    window: float = 4.0,
+    power: float = 4.0,
     floor: float = 1e-4,
 ) -> Tensor:
     """Return Σ share · source `(b, h, w)` with the shares of `sharpness_weights`, of whom no gradient is asked."""
