@@ -48,7 +48,7 @@ def test_charbonnier_of_hand_worked_errors() -> None:
     assert charbonnier(image, torch.zeros(1, 2, 2), epsilon=0.4).item() == pytest.approx(expected)
 
 
-def test_sobel_detail_of_a_hand_worked_step(pair: tuple[Tensor, Tensor, Tensor]) -> None:
+def test_sobel_detail_of_a_hand_worked_step() -> None:
     # A step of 1 answers 4 in the two columns beside it, half the image here; an even image answers nothing.
     step = torch.tensor([0.0, 0.0, 1.0, 1.0]).expand(1, 4, 4)
     sources = torch.stack([step, torch.zeros(1, 4, 4), 0.5 * step], dim=1)
