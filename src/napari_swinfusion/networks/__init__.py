@@ -2,7 +2,8 @@
 
 from napari_swinfusion.networks.base import Fused, FusionNetwork, NetworkInfo
 from napari_swinfusion.networks.hybrid import HybridFusionConfig, HybridFusionNet
-from napari_swinfusion.networks.registry import build_network, list_architectures
+from napari_swinfusion.networks.registry import architecture_of, build_network, list_architectures, list_presets
+from napari_swinfusion.networks.restormer import Restormer, RestormerConfig
 
 __all__ = [
     "Fused",
@@ -10,6 +11,10 @@ __all__ = [
     "HybridFusionConfig",
     "HybridFusionNet",
     "NetworkInfo",
+    "Restormer",
+    "RestormerConfig",
+    "architecture_of",
     "build_network",
     "list_architectures",
+    "list_presets",
 ]

@@ -71,6 +71,10 @@ class Fused:
     focus: Tensor | None = None
 
 
+# So that torch.export can take a network apart.
+torch.export.register_dataclass(Fused)
+
+
 @dataclass(frozen=True, kw_only=True)
 class NetworkConfig:
     """Base of the frozen configurations; an unknown key is an error."""
@@ -99,9 +103,13 @@ class NetworkConfig:
 
 
 class FusionNetwork(nn.Module, ABC):
-    """Base class of the fusion networks; subclasses set `config_class` and, per instance, `config` and `info`."""
+    """Base class of the fusion networks; subclasses set `config_class` and, per instance, `config` and `info`.
+
+    `presets` are configurations with a name of their own in the registry.
+    """
 
     config_class: ClassVar[type[NetworkConfig]]
+    presets: ClassVar[dict[str, NetworkConfig]] = {}
     config: NetworkConfig
     info: NetworkInfo
     watch: Callable[[float], None] | None = None

@@ -13,7 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from napari_swinfusion.errors import ConfigError, ModelError
-from napari_swinfusion.networks import FusionNetwork, build_network, list_architectures
+from napari_swinfusion.networks import FusionNetwork, architecture_of, build_network
 
 FORMAT = "napari-swinfusion/1"
 
@@ -26,10 +26,9 @@ def save_model(network: FusionNetwork, path: Path, story: dict[str, Any]) -> Pat
     story
         JSON-able: recipe, data, metrics; readable later with `read_header`.
     """
-    architecture = next(name for name in list_architectures() if isinstance(network, type(build_network(name))))
     header = {
         "format": FORMAT,
-        "architecture": architecture,
+        "architecture": architecture_of(network),
         "config": json.dumps(network.config.to_dict()),
         "story": json.dumps(story),
     }
