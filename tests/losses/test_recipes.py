@@ -62,7 +62,7 @@ def test_every_term_sends_a_finite_gradient_to_the_weights(name: str, batch: Bat
 @pytest.mark.parametrize("name", UNSUPERVISED)
 def test_no_truth_is_needed_and_none_is_looked_at(name: str, batch: Batch) -> None:
     weights = right_mask(batch)
-    without = get_recipe(name)(image_of(weights, batch), weights, batch.planes)
+    without = get_recipe(name)(image_of(weights, batch), weights, batch.planes, focus=weights)
     given = get_recipe(name)(image_of(weights, batch), weights, batch.planes, batch.truth, **evidence(batch, weights))
     assert torch.equal(without, given)
 
