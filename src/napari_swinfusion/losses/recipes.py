@@ -201,18 +201,18 @@ def _nearest(name: str, known: Mapping[str, Any] | tuple[str, ...]) -> str:
     return f"did you mean '{near[0]}'?" if near else f"known are {', '.join(known)}."
 
 
+def _focus() -> Term:
+    # The document's network has a mask alone. One that also tells the truest plane would unlearn it in a training that
+    # never asks; the sharpest plane is the best guess where no truth is known.
+    return Term(weight=0.05, loss=lambda e: focus_cross_entropy(e["focus"], e.sharpness), of="focus")
+
+
 def _total_variation(weight: float) -> Term:
     return Term(weight=weight, loss=lambda e: mask_total_variation(e["weights"]), of="weights")
 
 
 def _binarisation(weight: float) -> Term:
     return Term(weight=weight, loss=lambda e: mask_binarisation(e["weights"]), of="weights")
-
-
-def _focus() -> Term:
-    # The document's network has a mask alone. One that also tells the truest plane would unlearn it in a training that
-    # never asks; the sharpest plane is the best guess where no truth is known.
-    return Term(weight=0.05, loss=lambda e: focus_cross_entropy(e["focus"], e.sharpness), of="focus")
 
 
 def _depth(e: Evidence) -> Tensor:
