@@ -1,13 +1,19 @@
 """Attention inside windows, written once: self-attention, or cross-attention by an optional context.
 
-SwinV2 (arXiv 2111.09883): cosine similarity with a learned temperature for each head, and a relative position bias
-from a small network over log-spaced offsets. Deviation: both enter `scaled_dot_product_attention` as unit vectors
-and an additive bias, which is the same arithmetic in one fused kernel.
+Two similarities between a query and a key, each with its relative position bias:
+
+- "cosine" (SwinV2, arXiv 2111.09883): unit vectors, a learned temperature for each head, and a bias from a small
+  network over log-spaced offsets;
+- "dot" (Swin, arXiv 2103.14030): the dot product times a fixed scale, and a learned table of biases.
+
+Both enter `scaled_dot_product_attention` as vectors and an additive bias, which is the same arithmetic in one fused
+kernel. Heads stay strided views of what the linear layers wrote; nothing is copied to part them.
 """
 
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 import torch
 from einops import rearrange
@@ -16,13 +22,15 @@ from torch.nn import functional
 
 from napari_swinfusion.errors import ConfigError
 
+Similarity = Literal["cosine", "dot"]
+
 MASKED = -100.0
 MAX_TEMPERATURE = 100.0
 POSITION_HIDDEN = 128
 
 
 class WindowAttention(nn.Module):
-    """Multi-head cosine attention among the tokens of one window.
+    """Multi-head attention among the tokens of one window.
 
     Parameters
     ----------
@@ -32,101 +40,126 @@ class WindowAttention(nn.Module):
         Number of heads; must divide `dim`.
     window_size
         Side of a window in tokens.
+    similarity
+        "cosine" or "dot"; see the module's text.
+    qkv_bias
+        Whether the projections to queries, keys and values add a bias.
+    qk_scale
+        Factor of the dot product; None is one over the root of the channels of a head.
+    drop, attention_drop
+        Probability with which, in training, a value of the output, or of the attention, is dropped.
 
     Raises
     ------
     ConfigError
-        If `num_heads` does not divide `dim`.
+        If `num_heads` does not divide `dim`, or `qk_scale` is given where the temperature is learned.
     """
 
     offsets: Tensor
     offset_index: Tensor
 
-    def __init__(self, dim: int, num_heads: int, window_size: int) -> None:
+    def __init__(
+        self,
+        dim: int,
+        num_heads: int,
+        window_size: int,
+        *,
+        similarity: Similarity = "cosine",
+        qkv_bias: bool = True,
+        qk_scale: float | None = None,
+        drop: float = 0.0,
+        attention_drop: float = 0.0,
+    ) -> None:
         super().__init__()
         if dim % num_heads:
             fitting = [heads for heads in range(1, dim + 1) if dim % heads == 0]
             near = min(fitting, key=lambda heads: abs(heads - num_heads))
             raise ConfigError(f"{num_heads} heads cannot share {dim} channels evenly; the nearest number is {near}.")
+        if similarity not in ("cosine", "dot"):
+            raise ConfigError(f"There is no similarity '{similarity}'; choose cosine or dot.")
+        if similarity == "cosine" and qk_scale is not None:
+            raise ConfigError("Cosine similarity learns its temperature; qk_scale is for the similarity dot.")
         self.num_heads = num_heads
-        self.query = nn.Linear(dim, dim)
-        self.key_value = nn.Linear(dim, 2 * dim)
+        self.similarity = similarity
+        self.drop, self.attention_drop = drop, attention_drop
+        self.query = nn.Linear(dim, dim, bias=qkv_bias)
+        self.key_value = nn.Linear(dim, 2 * dim, bias=qkv_bias)
         self.project = nn.Linear(dim, dim)
+        offsets, index = _relative_positions(window_size)
+        self.register_buffer("offset_index", index, persistent=False)
+        if similarity == "dot":
+            self.scale = (dim // num_heads) ** -0.5 if qk_scale is None else qk_scale
+            self.position_table = nn.Parameter(torch.empty(len(offsets), num_heads))
+            nn.init.trunc_normal_(self.position_table, std=0.02)
+            return
+        self.scale = 1.0
         self.log_temperature = nn.Parameter(torch.full((num_heads, 1, 1), math.log(10.0)))
         self.position = nn.Sequential(
             nn.Linear(2, POSITION_HIDDEN), nn.ReLU(), nn.Linear(POSITION_HIDDEN, num_heads, bias=False)
         )
-        offsets, index = _relative_positions(window_size)
         self.register_buffer("offsets", offsets, persistent=False)
-        self.register_buffer("offset_index", index, persistent=False)
 
     def position_bias(self) -> Tensor:
-        """Return the additive bias `(1, heads, t, t)` between the t tokens of a window."""
-        table = 16 * torch.sigmoid(self.position(self.offsets))
-        return rearrange(table[self.offset_index], "i j heads -> 1 heads i j").contiguous()
+        """Return the additive bias `(heads, t, t)` between the t tokens of a window."""
+        if self.similarity == "dot":
+            table: Tensor = self.position_table
+        else:
+            table = 16 * torch.sigmoid(self.position(self.offsets))
+        return table[self.offset_index].permute(2, 0, 1).contiguous()
 
     def forward(self, windows: Tensor, bias: Tensor, context: Tensor | None = None) -> Tensor:
-        """Return the windows `(r, c, t, dim)` after attention.
+        """Return the windows `(..., t, dim)` after attention.
 
         Parameters
         ----------
         windows
-            `(r, c, t, dim)`: r rows of c windows of t tokens; samples and planes count as rows.
+            `(..., t, dim)`: windows of t tokens.
         bias
-            `(1 or c, heads, t, t)`: `position_bias()`, plus a mask where windows were shifted.
+            `(heads, t, t)`: `position_bias()`, plus a mask where windows were shifted.
         context
             Where keys and values come from, shaped like `windows`; None is self-attention.
         """
-        columns = bias.shape[0]
-        # A bias for each column rides in the place of the heads, so that it is never repeated for each row.
         query, key, value = (
-            rearrange(part, "r (g c) t (h d) -> (r g) (c h) t d", c=columns, h=self.num_heads)
-            for part in self._project(windows, context)
+            rearrange(part, "... t (h d) -> (...) t h d", h=self.num_heads) for part in self._project(windows, context)
         )
-        temperature = self.log_temperature.clamp(max=math.log(MAX_TEMPERATURE)).exp().repeat(columns, 1, 1)
+        if self.similarity == "cosine":
+            temperature = self.log_temperature.clamp(max=math.log(MAX_TEMPERATURE)).exp()
+            query, key = _unit(query, temperature.squeeze(-1)), _unit(key)
         mixed = functional.scaled_dot_product_attention(
-            query * (temperature / _length(query)).to(query.dtype),
-            key * (1 / _length(key)).to(key.dtype),
-            value,
-            attn_mask=bias.flatten(0, 1).unsqueeze(0).to(query.dtype),
-            scale=1.0,
+            query.transpose(1, 2),
+            key.transpose(1, 2),
+            value.transpose(1, 2),
+            attn_mask=bias.to(query.dtype).unsqueeze(0),
+            dropout_p=self.attention_drop if self.training else 0.0,
+            scale=self.scale,
         )
-        mixed = rearrange(mixed, "(r g) (c h) t d -> r (g c) t (h d)", r=windows.shape[0], c=columns, h=self.num_heads)
-        projected: Tensor = self.project(mixed)
-        return projected
+        projected = self.project(mixed.transpose(1, 2).flatten(-2).view_as(windows))
+        return functional.dropout(projected, self.drop, self.training)
 
     def _project(self, windows: Tensor, context: Tensor | None) -> tuple[Tensor, ...]:
         if context is not None:
             return self.query(windows), *self.key_value(context).chunk(2, dim=-1)
         weight = torch.cat([self.query.weight, self.key_value.weight])
-        bias = torch.cat([self.query.bias, self.key_value.bias])
+        bias = None if self.query.bias is None else torch.cat([self.query.bias, self.key_value.bias])
         return functional.linear(windows, weight, bias).chunk(3, dim=-1)
 
 
-def _length(vectors: Tensor) -> Tensor:
-    length: Tensor = torch.linalg.vector_norm(vectors, dim=-1, keepdim=True).clamp(min=1e-12)
-    return length
+def _unit(vectors: Tensor, factor: Tensor | None = None) -> Tensor:
+    # `vectors` (..., heads, d) to the length `factor` (heads, 1), or 1; in place where nothing remembers them.
+    length = torch.linalg.vector_norm(vectors, dim=-1, keepdim=True).clamp(min=1e-12)
+    stretch = (length.reciprocal() if factor is None else factor / length).to(vectors.dtype)
+    return vectors * stretch if torch.is_grad_enabled() else vectors.mul_(stretch)
 
 
-def shifted_window_masks(columns: int, window_size: int, shift: int) -> tuple[Tensor, Tensor]:
-    """Return the masks `(columns, 1, t, t)` of the rows of windows above the last, and of the last row.
+def wrapped_mask(window_size: int, shift: int, *, rows: bool, columns: bool) -> Tensor:
+    """Return the mask `(t, t)` of a window whose last `shift` rows, or columns, come from the other end of the image.
 
     After a cyclic shift only the last row and column of windows hold tokens that were not neighbours; between those
     the mask is `MASKED`, elsewhere 0 (Swin, arXiv 2103.14030, section 3.2).
     """
-    line = torch.arange(window_size)
-    wrapped = (line >= window_size - shift).long()
-    same = torch.zeros_like(line)
-
-    def mask(rows: Tensor, cols: Tensor) -> Tensor:
-        region = (rows[:, None] * 2 + cols[None, :]).flatten()
-        return (region[:, None] != region[None, :]) * MASKED
-
-    def row_of_masks(rows: Tensor) -> Tensor:
-        masks = [mask(rows, same)] * (columns - 1) + [mask(rows, wrapped)]
-        return torch.stack(masks).unsqueeze(1)
-
-    return row_of_masks(same), row_of_masks(wrapped)
+    wrapped = (torch.arange(window_size) >= window_size - shift).long()
+    region = (wrapped[:, None] * 2 * rows + wrapped[None, :] * columns).flatten()
+    return (region[:, None] != region[None, :]) * MASKED
 
 
 def _relative_positions(window_size: int) -> tuple[Tensor, Tensor]:
