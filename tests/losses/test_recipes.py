@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from napari_swinfusion.errors import ConfigError, InputError
-from napari_swinfusion.losses import depth_cross_entropy, depth_visible, focus_cross_entropy, focus_target, log_error
+from napari_swinfusion.losses import focus_cross_entropy, focus_target, log_error
 from napari_swinfusion.losses.recipes import RECIPES, get_recipe
 from napari_swinfusion.networks import Fused
 from napari_swinfusion.training.objective import objective
@@ -26,7 +26,7 @@ def right_mask(batch: Batch) -> Tensor:
 
 
 def evidence(batch: Batch, weights: Tensor) -> dict[str, Tensor | None]:
-    return {"focus": weights, "clean": batch.clean, "noise": batch.noise, "depth": batch.depth}
+    return {"focus": weights, "clean": batch.clean, "noise": batch.noise, "distance": batch.distance}
 
 
 def image_of(weights: Tensor, batch: Batch) -> Tensor:
@@ -95,18 +95,6 @@ def test_supervised_is_the_log_error_and_a_fifth_of_the_focus(batch: Batch) -> N
     assert found.terms["image"] == pytest.approx(image)
     assert found.terms["focus"] == pytest.approx(choice)
     assert found.loss.item() == pytest.approx((image + 0.2 * choice).item())
-
-
-def test_supervised_asks_for_the_depth_where_told_to(batch: Batch) -> None:
-    assert batch.depth is not None
-    recipe = get_recipe("supervised", weights={"depth": 0.5, "image": 0.0, "focus": 0.0})
-    focus = torch.full_like(batch.planes, 1 / batch.planes.shape[1])
-    arguments = (batch.truth, focus, batch.planes, batch.truth)
-    found = recipe.terms(*arguments, **evidence(batch, focus))
-    seen = depth_visible(batch.truth, batch.depth)
-    assert torch.equal(found["depth"], depth_cross_entropy(focus, batch.depth, counted=seen))
-    blurred_everywhere = torch.ones_like(batch.truth, dtype=torch.bool)
-    assert not recipe(*arguments, **evidence(batch, focus), unfocused=blurred_everywhere).any()
 
 
 def test_weights_are_overridden_one_by_one() -> None:

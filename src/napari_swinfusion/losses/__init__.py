@@ -2,7 +2,6 @@
 
 from napari_swinfusion.losses.charbonnier import Charbonnier, charbonnier
 from napari_swinfusion.losses.composite import CompositeError, composite_error, error_optimal_composite
-from napari_swinfusion.losses.depth import DepthCrossEntropy, depth_cross_entropy, depth_distance, depth_visible
 from napari_swinfusion.losses.detail import (
     LaplacianDetail,
     LogDetail,
@@ -29,7 +28,6 @@ from napari_swinfusion.losses.ssim import SsimLoss, ssim_loss, ssim_to_sources
 __all__ = [
     "Charbonnier",
     "CompositeError",
-    "DepthCrossEntropy",
     "FocusCrossEntropy",
     "Intensity",
     "LaplacianDetail",
@@ -43,9 +41,6 @@ __all__ = [
     "SsimLoss",
     "charbonnier",
     "composite_error",
-    "depth_cross_entropy",
-    "depth_distance",
-    "depth_visible",
     "error_optimal_composite",
     "focus_cross_entropy",
     "focus_target",

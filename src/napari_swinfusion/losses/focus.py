@@ -2,7 +2,7 @@
 
 Near an occlusion edge the plane focused on the background carries the blurred spread of the foreground: the nearest
 depth is not the truest plane there. So the target is the plane that lies nearest the true all-in-focus image in a small
-neighbourhood.
+neighbourhood. Where no plane is truer than another, the depth speaks: the choice then makes a depth map, too.
 """
 
 from __future__ import annotations
@@ -11,11 +11,17 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 
-def focus_target(clean: Tensor, truth: Tensor, *, tolerance: Tensor, neighbourhood: int = 7) -> Tensor:
+# Two planes away in depth is as bad as four tolerances of error.
+_PLANES = 0.5
+
+
+def focus_target(
+    clean: Tensor, truth: Tensor, *, tolerance: Tensor, distance: Tensor | None = None, neighbourhood: int = 7
+) -> Tensor:
     """Return the probability `(b, n, h, w)` that a plane is the truest single one, summing to 1 over n.
 
-    A softmax of the local absolute error over `tolerance`: planes that differ from the truth by less than the tolerance
-    share the probability, so that flat regions have no truest plane.
+    A softmax of the local absolute error over `tolerance`, plus `distance` over half a plane: planes that differ from
+    the truth by less than the tolerance share the probability, the nearest in depth most of it.
 
     Parameters
     ----------
@@ -25,12 +31,15 @@ def focus_target(clean: Tensor, truth: Tensor, *, tolerance: Tensor, neighbourho
         `(b, h, w)`: noise-free all-in-focus image.
     tolerance
         `(b,)`: an error that does not matter, in the scale of the planes.
+    distance
+        `(b, n, h, w)`: of what is seen from the focus of each plane, planes; None leaves it out.
     neighbourhood
         Side of the window over which errors are averaged, px; odd.
     """
     error = (clean - truth.unsqueeze(1)).abs()
     local = functional.avg_pool2d(error, neighbourhood, stride=1, padding=neighbourhood // 2, count_include_pad=False)
-    return (-local / tolerance[:, None, None, None]).softmax(1)
+    badness = local / tolerance[:, None, None, None]
+    return (-(badness if distance is None else badness + distance / _PLANES)).softmax(1)
 
 
 def focus_cross_entropy(focus: Tensor, target: Tensor) -> Tensor:

@@ -19,7 +19,6 @@ from torch import Tensor
 
 from napari_swinfusion.errors import ConfigError, InputError
 from napari_swinfusion.losses.composite import composite_error
-from napari_swinfusion.losses.depth import depth_cross_entropy, depth_visible
 from napari_swinfusion.losses.detail import laplacian_detail, log_detail, sobel_detail
 from napari_swinfusion.losses.focus import focus_cross_entropy, focus_target
 from napari_swinfusion.losses.intensity import intensity
@@ -53,10 +52,8 @@ class Evidence:
         `(b, n, h, w)`: noise-free planes.
     noise
         `(b,)`: standard deviation of the noise.
-    depth
-        `(b, h, w)`: true height, planes; not finite where there is no surface.
-    unfocused
-        `(b, h, w)`, bool: pixels that no plane shows in focus; no depth is asked there.
+    distance
+        `(b, n, h, w)`: of what is seen from the focus of each plane, planes.
     tolerance
         Error that does not decide which plane is the truest.
     """
@@ -68,8 +65,7 @@ class Evidence:
     truth: Tensor | None = None
     clean: Tensor | None = None
     noise: Tensor | None = None
-    depth: Tensor | None = None
-    unfocused: Tensor | None = None
+    distance: Tensor | None = None
     tolerance: float = 0.003
 
     @cached_property
@@ -215,13 +211,6 @@ def _binarisation(weight: float) -> Term:
     return Term(weight=weight, loss=lambda e: mask_binarisation(e["weights"]), of="weights")
 
 
-def _depth(e: Evidence) -> Tensor:
-    counted = depth_visible(e["truth"], e["depth"])
-    if e.unfocused is not None:
-        counted = counted & ~e.unfocused
-    return depth_cross_entropy(e["focus"], e["depth"], counted=counted)
-
-
 RECIPES: dict[str, Recipe] = {
     recipe.name: recipe
     for recipe in (
@@ -277,11 +266,10 @@ RECIPES: dict[str, Recipe] = {
                 "focus": Term(
                     weight=0.2,
                     loss=lambda e: focus_cross_entropy(
-                        e["focus"], focus_target(e["clean"], e["truth"], tolerance=e.hidden)
+                        e["focus"], focus_target(e["clean"], e["truth"], tolerance=e.hidden, distance=e.distance)
                     ),
                     of="focus",
                 ),
-                "depth": Term(weight=0.0, loss=_depth, of="focus"),
                 "composite": Term(
                     weight=0.0,
                     loss=lambda e: composite_error(e.image, e["clean"], e["truth"], tolerance=e.hidden),

@@ -1,4 +1,4 @@
-"""What a camera makes of light: shot noise, read noise, gain drift between exposures, quantisation."""
+"""What a camera makes of light: shot noise, dark spots, read noise, saturation, quantisation."""
 
 from __future__ import annotations
 
@@ -7,46 +7,79 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from napari_swinfusion.errors import ConfigError
+
 
 @dataclass(frozen=True, kw_only=True)
 class Camera:
-    """A camera and a lamp.
+    """A camera and how much light it gets.
 
     Attributes
     ----------
     photons
-        Electrons counted at white (light 1.0): the shot noise there is `sqrt(photons)`.
+        On a pixel at white (light 1.0): the fewer, the noisier; None takes all noise away.
+    quantum_efficiency
+        Share of the photons that become electrons.
     read_noise
         Standard deviation, electrons.
-    lamp_drift
-        Greatest relative deviation of the lamp from plane to plane, uniformly drawn.
+    full_well
+        Electrons at which a pixel saturates.
+    hot_pixels
+        Share of pixels that glow by themselves, in the same places in every plane.
     bits
-        8 or 16: white is half of the range, so that nothing saturates.
+        8 or 16.
     offset
         Grey level of darkness, as a share of white.
+    headroom
+        Largest grey level over that of white: the gain, grey levels an electron, follows from it.
+
+    Raises
+    ------
+    ConfigError
+        If a number makes no camera.
     """
 
-    photons: float = 2000.0
+    photons: float | None = 2000.0
+    quantum_efficiency: float = 0.8
     read_noise: float = 2.0
-    lamp_drift: float = 0.05
+    full_well: float = 200_000.0
+    hot_pixels: float = 0.0
     bits: int = 16
     offset: float = 0.01
+    headroom: float = 2.0
+
+    def __post_init__(self) -> None:
+        if self.bits not in (8, 16) or not (self.photons is None or self.photons > 0):
+            raise ConfigError(f"A camera needs 8 or 16 bits and some photons, not {self.bits} and {self.photons}.")
+        if not 0 < self.quantum_efficiency <= 1 or self.full_well <= 0 or self.headroom < 1:
+            raise ConfigError("A camera needs a quantum efficiency in (0, 1], a full well above 0 and a headroom from 1.")
 
     @property
     def white(self) -> float:
         """Grey levels between darkness and light 1.0."""
-        return float(2 ** (self.bits - 1))
+        return 2**self.bits / self.headroom
 
-    def lamp(self, n_planes: int, generator: torch.Generator) -> Tensor:
-        """Return the lamp's relative brightness `(n_planes,)`."""
-        return 1 + self.lamp_drift * (2 * torch.rand(n_planes, generator=generator) - 1)
+    @property
+    def electrons(self) -> float | None:
+        """Electrons counted at white, or None without noise."""
+        return None if self.photons is None else self.photons * self.quantum_efficiency
 
-    def expose(self, light: Tensor, lamp: Tensor, generator: torch.Generator) -> Tensor:
-        """Return noisy light `(n, h, w)`, unquantised and with the lamp's drift, in the scale of `light`."""
-        electrons = light.clamp(min=0) * lamp[:, None, None] * self.photons
-        counted = torch.poisson(electrons, generator=generator)
+    def noise(self, light: float) -> float:
+        """Return the standard deviation of the noise at a `light`, in the scale of light."""
+        if self.electrons is None:
+            return 0.0
+        return float((light / self.electrons + (self.read_noise / self.electrons) ** 2) ** 0.5)
+
+    def expose(self, light: Tensor, generator: torch.Generator) -> Tensor:
+        """Return the light `(n, h, w)` as counted, not yet quantised; drawn on the CPU, where seeds repeat."""
+        if self.electrons is None:
+            return light.clamp(min=0)
+        counted = torch.poisson(light.clamp(min=0).cpu() * self.electrons, generator=generator)
         counted = counted + self.read_noise * torch.randn(counted.shape, generator=generator)
-        return counted / self.photons
+        if self.hot_pixels:
+            hot = torch.rand(light.shape[-2:], generator=generator) < self.hot_pixels
+            counted = counted + hot * torch.rand(light.shape[-2:], generator=generator) * self.electrons
+        return (counted.clamp(max=self.full_well) / self.electrons).to(light.device)
 
     def digitise(self, light: Tensor) -> Tensor:
         """Return grey levels, rounded and clipped to the range of `bits`."""

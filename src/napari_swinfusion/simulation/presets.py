@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from napari_swinfusion.simulation.render import Optics
+from napari_swinfusion.simulation.microscope import Microscope
 from napari_swinfusion.simulation.scene import Layer, Painter, Scene
 
 
@@ -23,24 +22,60 @@ class Preset:
         One line for menus.
     compose
         Draws a scene whose heights span planes 0 to n - 1.
-    blur_per_plane
-        Range of the optics' growth of blur, px per plane.
+    objectives
+        Magnification, numerical aperture and refractive index of the objectives it is usually seen with.
+    wave_share
+        How often a point spreads by wave optics; a geometric disk or a Gaussian, as photographs have, else.
+    wavelengths
+        Range of the light, µm.
     """
 
     summary: str
     compose: Callable[[Painter, int], Scene]
-    blur_per_plane: tuple[float, float]
+    objectives: tuple[tuple[float, float, float], ...]
+    wave_share: float = 0.8
+    wavelengths: tuple[float, float] = (0.5, 0.6)
 
 
-def sample_optics(painter: Painter, preset: Preset, n_planes: int) -> Optics:
-    """Draw optics for a preset; two planes lie farther apart than the planes of a long stack."""
-    closeness = math.sqrt(8 / max(n_planes, 2))
-    low, high = preset.blur_per_plane
-    return Optics(
-        blur_per_plane=painter.log_uniform(low, high) * closeness,
-        base_blur=painter.uniform(0.2, 1.0),
-        disk_share=painter.uniform(0.0, 1.0),
+# Distance between planes over the depth of field: what microscopists choose.
+STEP_RANGE = (0.6, 2.0)
+# Two or three planes are put farther apart.
+_FEW_PLANES = {2: 4.0, 3: 2.0}
+# Few values, so that the tables of wave optics are computed once.
+_SPHERICAL = (0.0, 0.0, 0.0, 0.25, -0.25, 0.5)
+_CAMERA_PIXELS = (3.45, 6.5, 6.5, 13.0)
+
+
+def sample_microscope(
+    painter: Painter, preset: Preset, n_planes: int, step_range: tuple[float, float] = STEP_RANGE
+) -> Microscope:
+    """Draw a microscope for a preset, its `z_step` within `step_range` depths of field."""
+    magnification, aperture, index = preset.objectives[painter.integer(0, len(preset.objectives) - 1)]
+    wave = painter.chance(preset.wave_share)
+    microscope = Microscope(
+        numerical_aperture=aperture,
+        refractive_index=index,
+        wavelength=painter.uniform(*preset.wavelengths),
+        magnification=magnification,
+        camera_pixel=_CAMERA_PIXELS[painter.integer(0, len(_CAMERA_PIXELS) - 1)],
+        spread="wave" if wave else ("disk" if painter.chance(0.5) else "gaussian"),
+        spherical=_SPHERICAL[painter.integer(0, len(_SPHERICAL) - 1)] if wave else 0.0,
+        softness=0.0 if wave else painter.uniform(0.2, 1.2),
+        coherence=painter.uniform(0.3, 0.9),
     )
+    steps = painter.log_uniform(*step_range) * _FEW_PLANES.get(n_planes, 1.0)
+    return replace(microscope, z_step=steps * microscope.depth_of_field)
+
+
+def compose(painter: Painter, preset: Preset, n_planes: int) -> Scene:
+    """Draw a scene of a preset; in one of ten, objects lie beyond the first and the last plane."""
+    scene = preset.compose(painter, n_planes)
+    if not painter.chance(0.1):
+        return scene
+    middle = (n_planes - 1) / 2
+    stretch = painter.uniform(1.1, 1.5)
+    layers = (replace(layer, height=(layer.height - middle) * stretch + middle) for layer in scene.layers)
+    return replace(scene, layers=tuple(layers))
 
 
 def _flat(painter: Painter, height: float) -> Tensor:
@@ -61,6 +96,11 @@ def _organoid_texture(painter: Painter, inside: Tensor, opacity: float) -> Tenso
     return (light * (1 - 0.5 * rim) * (1.15 - 0.5 * opacity)).clamp(0.02, 1.0)
 
 
+def _phase(painter: Painter, alpha: Tensor) -> Tensor:
+    # Transparent cell bodies: seen by the fringes they cast out of focus.
+    return painter.log_uniform(0.05, 0.5) * alpha * (painter.texture() + painter.power_noise(painter.uniform(0.8, 1.4)))
+
+
 def organoid_brightfield(painter: Painter, n_planes: int) -> Scene:
     """Compose dark organoids with lumen and rim at different heights over a bright, flat, empty background."""
     top = n_planes - 1
@@ -73,7 +113,8 @@ def organoid_brightfield(painter: Painter, n_planes: int) -> Scene:
         opacity = painter.uniform(0.5, 1.0)
         dome = (1 - (1 - inside) ** 2).sqrt() * painter.uniform(-0.4, 0.4) * top
         height = (painter.uniform(0, top) + dome).clamp(0, top)
-        layers.append(Layer(level * _organoid_texture(painter, inside, opacity), alpha * opacity, height))
+        light = level * _organoid_texture(painter, inside, opacity)
+        layers.append(Layer(light, alpha * opacity, height, _phase(painter, alpha) if painter.chance(0.5) else None))
     debris = painter.blobs(painter.integer(0, 12), (1.5, 6.0))
     layers.append(Layer(_flat(painter, 0.25 * level), 0.8 * debris, _flat(painter, painter.uniform(0, top))))
     return Scene(tuple(layers))
@@ -97,6 +138,32 @@ def organoid_fluorescence(painter: Painter, n_planes: int) -> Scene:
         glow = glow * (0.5 + 0.5 * painter.power_noise(0.8)) * painter.log_uniform(0.15, 0.9)
         height = painter.relief(0, top) if painter.chance(0.6) else _flat(painter, painter.uniform(0, top))
         layers.append(Layer(glow, torch.ones_like(glow), height))
+    return Scene(tuple(layers), additive=True)
+
+
+def cells_fluorescence(painter: Painter, n_planes: int) -> Scene:
+    """Compose a bumpy monolayer of glowing cells before darkness: bodies, brighter nuclei, membranes and specks."""
+    top = n_planes - 1
+    ground = painter.relief(0, top)
+    layers = [_ground(_flat(painter, painter.uniform(0.005, 0.05)), ground)]
+    size = min(painter.height, painter.width)
+    radius = painter.log_uniform(0.04, 0.15) * size
+    bodies, nuclei = _flat(painter, 0.0), _flat(painter, 0.0)
+    for _ in range(painter.integer(8, 40)):
+        _, inside = painter.outline(radius * painter.uniform(0.7, 1.4), 1.0)
+        glow = painter.uniform(0.2, 1.0)
+        bodies = torch.maximum(bodies, glow * (inside > 0) * (0.3 + 0.7 * torch.exp(-((inside / 0.15) ** 2))))
+        nuclei = torch.maximum(nuclei, glow * torch.sigmoid((inside - painter.uniform(0.4, 0.6)) * 30))
+    thickness = painter.uniform(0.05, 0.3) * top
+    stains = (
+        bodies * (0.3 + 0.7 * painter.texture()),
+        nuclei * (0.5 + 0.5 * painter.power_noise(painter.uniform(0.5, 1.0))),
+        painter.blobs(painter.integer(10, 120), (1.0, 3.0)) * (bodies > 0),
+    )
+    for stain in stains:
+        light = stain * painter.log_uniform(0.1, 0.9)
+        height = (ground + thickness * painter.uniform(0, 1) * (bodies > 0)).clamp(0, top)
+        layers.append(Layer(light, torch.ones_like(light), height))
     return Scene(tuple(layers), additive=True)
 
 
@@ -131,13 +198,14 @@ def cytology(painter: Painter, n_planes: int) -> Scene:
         nucleus = torch.sigmoid((inside - painter.uniform(0.4, 0.8)) * 25)
         light = body * (1 - 0.6 * nucleus * (0.6 + 0.4 * painter.power_noise(0.7)))
         height = (painter.uniform(0, top) + painter.uniform(-1.5, 1.5) * inside).clamp(0, top)
-        layers.append(Layer(light, alpha * painter.uniform(0.4, 1.0), height))
+        phase = _phase(painter, alpha) if painter.chance(0.3) else None
+        layers.append(Layer(light, alpha * painter.uniform(0.4, 1.0), height, phase))
     return Scene(tuple(layers))
 
 
 def _contrasted(painter: Painter, texture: Tensor) -> Tensor:
     low = painter.uniform(0.0, 0.4)
-    return low + (painter.uniform(0.5, 1.0) - low) * texture
+    return painter.grained(low + (painter.uniform(0.5, 1.0) - low) * texture)
 
 
 def _foreground(painter: Painter, top: float, count: int, *, whole: bool = False) -> list[Layer]:
@@ -154,16 +222,31 @@ def _foreground(painter: Painter, top: float, count: int, *, whole: bool = False
     return layers
 
 
+_DRY = ((4.0, 0.13, 1.0), (10.0, 0.3, 1.0), (20.0, 0.5, 1.0))
+_IMMERSED = ((40.0, 0.95, 1.0), (60.0, 1.2, 1.333), (63.0, 1.4, 1.518))
+_MACRO = ((1.0, 0.05, 1.0), (2.0, 0.08, 1.0), (4.0, 0.13, 1.0), (10.0, 0.3, 1.0))
+
 PRESETS: dict[str, Preset] = {
     "organoid-brightfield": Preset(
-        summary="dark organoids over a flat bright background", compose=organoid_brightfield, blur_per_plane=(0.7, 3.0)
+        summary="dark organoids over a flat bright background", compose=organoid_brightfield, objectives=_DRY
     ),
     "organoid-fluorescence": Preset(
-        summary="glowing nuclei and membranes on black", compose=organoid_fluorescence, blur_per_plane=(0.6, 2.5)
+        summary="glowing nuclei and membranes on black",
+        compose=organoid_fluorescence,
+        objectives=(*_DRY, (20.0, 0.75, 1.0)),
+        wavelengths=(0.45, 0.67),
     ),
-    "cytology": Preset(summary="stained, overlapping cells", compose=cytology, blur_per_plane=(0.6, 2.5)),
+    "cells-fluorescence": Preset(
+        summary="a monolayer of glowing cells",
+        compose=cells_fluorescence,
+        objectives=((20.0, 0.75, 1.0), *_IMMERSED),
+        wavelengths=(0.45, 0.67),
+    ),
+    "cytology": Preset(
+        summary="stained, overlapping cells", compose=cytology, objectives=((20.0, 0.5, 1.0), (40.0, 0.75, 1.0))
+    ),
     "reflected": Preset(
-        summary="a textured relief: insect, leaf, material", compose=reflected, blur_per_plane=(0.6, 2.5)
+        summary="a textured relief: insect, leaf, material", compose=reflected, objectives=_MACRO, wave_share=0.5
     ),
-    "two-plane": Preset(summary="objects before a background", compose=two_plane, blur_per_plane=(0.7, 3.0)),
+    "two-plane": Preset(summary="objects before a background", compose=two_plane, objectives=_MACRO, wave_share=0.3),
 }

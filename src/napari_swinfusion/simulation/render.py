@@ -1,97 +1,146 @@
 """From a scene to the planes a microscope sees: every layer blurred by its distance from focus, far to near.
 
 Light and opacity of a layer are blurred together, and what lies behind shows through where the blurred opacity leaves
-room: the defocus spread of a foreground over its edge is there by construction. Heights inside a layer are split over
-levels.
+room: the defocus spread of a foreground over its edge is there by construction. Phase layers absorb nothing: they
+redistribute light, more so out of focus. Heights inside a layer are split over levels.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
 
 import torch
 from torch import Tensor
 
-from napari_swinfusion.simulation.optics import defocus_transfer, radial_frequency
+from napari_swinfusion.simulation.microscope import Microscope
+from napari_swinfusion.simulation.optics import defocus_transfer, phase_transfer, radial_frequency
 from napari_swinfusion.simulation.scene import Layer, Scene
 
+# Two levels a plane; a layer's pixel belongs to the two nearest in proportion, so that height stays continuous.
 LEVEL_STEP = 0.5
-MAX_LEVELS = 24
 
 
-@dataclass(frozen=True, kw_only=True)
-class Optics:
-    """How defocus grows with distance.
+class View:
+    """What of a microscope the drawing needs: transfer functions on the grid of an image and of the levels.
 
-    Attributes
+    Parameters
     ----------
-    blur_per_plane
-        Growth of the blur radius with each plane away from focus, px.
-    base_blur
-        Blur radius in focus, px.
+    microscope
+        Its `z_step` is the distance between planes.
+    height, width
+        Of the scene, px.
     max_blur
-        Greatest blur radius, px.
-    disk_share
-        See `defocus_transfer`.
+        Farthest geometric blur that is drawn, px; borders wrap around, so leave a margin as wide.
     """
 
-    blur_per_plane: float = 1.5
-    base_blur: float = 0.6
-    max_blur: float = 20.0
-    disk_share: float = 0.6
+    def __init__(
+        self, microscope: Microscope, height: int, width: int, max_blur: float, device: torch.device | None = None
+    ) -> None:
+        self.microscope = microscope
+        self.size = (height, width)
+        self.frequency = radial_frequency(height, width, device)
+        self.farthest = max_blur / microscope.blur_radius(1.0)
 
-    def radius(self, distance: Tensor) -> Tensor:
-        """Return the blur radius, px, at a `distance` from focus in planes."""
-        defocus = (distance.abs() * self.blur_per_plane).clamp(max=self.max_blur)
-        return torch.hypot(defocus, torch.as_tensor(self.base_blur, device=distance.device))
+    def blur(self, planes: Tensor) -> Tensor:
+        """Return the defocus transfer `(m, …)` at distances in planes."""
+        return defocus_transfer(self.microscope, self._distance(planes), self.frequency)
+
+    def contrast(self, planes: Tensor) -> Tensor:
+        """Return the phase transfer `(m, …)` at distances in planes."""
+        return phase_transfer(self.microscope, self._distance(planes), self.frequency)
+
+    def _distance(self, planes: Tensor) -> Tensor:
+        distance = (planes * self.microscope.z_step).clamp(-self.farthest, self.farthest)
+        return distance.to(self.frequency.device)
 
 
-def render(scene: Scene, focus: Tensor | None, optics: Optics) -> Tensor:
-    """Return the light `(n, h, w)` of planes focused at heights `focus` `(n,)`; None gives all in focus, `(1, h, w)`.
+def render(scene: Scene, n_planes: int, view: View) -> Tensor:
+    """Return the light `(n_planes, h, w)` of planes focused at heights 0, 1, 2, ..."""
+    return _over(scene, [_Blurred(layer, view, n_planes) for layer in scene.layers], n_planes)
 
-    Borders wrap around; draw scenes with a margin of `optics.max_blur` and cut it off.
-    """
-    h, w = scene.layers[0].light.shape
-    frequency = radial_frequency(h, w, scene.layers[0].light.device)
-    seen, _ = _blurred(scene.layers[0], focus, optics, frequency)
-    for layer in scene.layers[1:]:
-        light, alpha = _blurred(layer, focus, optics, frequency)
-        seen = seen + light if scene.additive else seen * (1 - alpha).clamp(0, 1) + light
-    return seen.clamp(min=0)
+
+def render_sharp(scene: Scene, view: View) -> Tensor:
+    """Return the light `(h, w)` with every layer in focus: the all-in-focus image."""
+    return _over(scene, [_Sharp(layer, view) for layer in scene.layers], 1)[0]
 
 
 def depth_of(scene: Scene) -> Tensor:
-    """Return the height `(h, w)` of what is seen: of the nearest layer that covers at least half."""
+    """Return the height `(h, w)`, planes, of what is seen.
+
+    Of the nearest layer that covers at least half; in fluorescence, of the layer that glows brightest.
+    """
     depth = scene.layers[0].height
+    brightest = scene.layers[0].light
     for layer in scene.layers[1:]:
-        covers = layer.alpha * (layer.light if scene.additive else 1)
-        depth = torch.where(covers > (0.1 if scene.additive else 0.5), layer.height, depth)
+        seen = layer.light > brightest if scene.additive else layer.alpha > 0.5
+        depth = torch.where(seen, layer.height, depth)
+        brightest = torch.maximum(brightest, layer.light)
     return depth
 
 
-def _blurred(layer: Layer, focus: Tensor | None, optics: Optics, frequency: Tensor) -> tuple[Tensor, Tensor]:
-    size = layer.light.shape
-    both = torch.stack([layer.light * layer.alpha, layer.alpha])
-    if focus is None:
-        transfer = defocus_transfer(optics.radius(torch.zeros(1)), frequency, optics.disk_share)
-        light, alpha = torch.fft.irfft2(torch.fft.rfft2(both) * transfer, s=size)
-        return light[None], alpha[None]
-    levels, shares = _levels(layer.height)
-    spectra = torch.fft.rfft2(both[:, None] * shares)
-    distance = levels[None, :] - focus[:, None]
-    transfer = defocus_transfer(optics.radius(distance), frequency, optics.disk_share)
-    spectrum = torch.einsum("slyx,nlyx->snyx", spectra, transfer.to(spectra.dtype))
-    light, alpha = torch.fft.irfft2(spectrum, s=size)
-    return light, alpha
+class _Sharp:
+    """A layer in focus."""
+
+    def __init__(self, layer: Layer, view: View) -> None:
+        both = torch.stack([layer.light * layer.alpha, layer.alpha])
+        transfer = view.blur(torch.zeros(1))
+        self.light, self.alpha = torch.fft.irfft2(torch.fft.rfft2(both) * transfer, s=view.size)
+
+    def seen_from(self, plane: int) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Return light, opacity and contrast; a phase shows no contrast in focus."""
+        return self.light, self.alpha, None
 
 
-def _levels(height: Tensor) -> tuple[Tensor, Tensor]:
-    # Each pixel belongs to the two nearest levels in proportion, so that height stays continuous.
-    low, high = float(height.min()), float(height.max())
-    count = min(max(int((high - low) / LEVEL_STEP) + 1, 1), MAX_LEVELS)
-    if count == 1:
-        return torch.tensor([(low + high) / 2], device=height.device), torch.ones_like(height)[None]
-    levels = torch.linspace(low, high, count, device=height.device)
-    place = (height - low) / (high - low) * (count - 1)
-    shares = (1 - (place[None] - torch.arange(count, device=height.device)[:, None, None]).abs()).clamp(min=0)
-    return levels, shares
+class _Blurred:
+    """A layer seen from planes 0 to n - 1."""
+
+    def __init__(self, layer: Layer, view: View, n_planes: int) -> None:
+        self.size = view.size
+        levels, shares = _levels(layer.height)
+        parts = torch.stack([layer.light * layer.alpha, layer.alpha])
+        self.spectra = torch.fft.rfft2(parts[:, None] * shares)
+        self.first = levels.start
+        # Distances fall on the grid of the levels: one transfer function serves all pairs that are equally far apart.
+        distances = torch.arange(levels.start - round((n_planes - 1) / LEVEL_STEP), levels.stop) * LEVEL_STEP
+        self.offset = levels.start - round((n_planes - 1) / LEVEL_STEP)
+        self.transfer = view.blur(distances)
+        self.phase = None if layer.phase is None else torch.fft.rfft2(layer.phase * shares)
+        self.contrast = None if layer.phase is None else view.contrast(distances)
+
+    def seen_from(self, plane: int) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Return light, opacity and relative contrast of the layer in a plane."""
+        start = self.first - round(plane / LEVEL_STEP) - self.offset
+        here = slice(start, start + self.spectra.shape[1])
+        light, alpha = torch.fft.irfft2((self.spectra * self.transfer[here]).sum(1), s=self.size)
+        if self.phase is None or self.contrast is None:
+            return light, alpha, None
+        return light, alpha, torch.fft.irfft2((self.phase * self.contrast[here]).sum(0), s=self.size)
+
+
+def _over(scene: Scene, layers: list[_Sharp] | list[_Blurred], n_planes: int) -> Tensor:
+    planes = []
+    for plane in range(n_planes):
+        seen: Tensor | None = None
+        for layer in layers:
+            light, alpha, contrast = layer.seen_from(plane)
+            if seen is None:
+                seen = light
+            elif scene.additive:
+                seen = seen + light
+            else:
+                seen = seen * (1 - alpha).clamp(0, 1) + light
+            if contrast is not None:
+                seen = seen * (1 + contrast).clamp(min=0)
+        assert seen is not None
+        planes.append(seen.clamp(min=0))
+    return torch.stack(planes)
+
+
+def _levels(height: Tensor) -> tuple[range, Tensor]:
+    """Return the levels that a layer spans, in steps of `LEVEL_STEP`, and each pixel's share `(levels, h, w)`."""
+    place = height / LEVEL_STEP
+    low = math.floor(float(place.min()))
+    high = max(math.ceil(float(place.max())), low)
+    levels = torch.arange(low, high + 1, device=height.device)
+    shares = (1 - (place[None] - levels[:, None, None]).abs()).clamp(min=0)
+    return range(low, high + 1), shares

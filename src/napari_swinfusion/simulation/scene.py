@@ -25,11 +25,14 @@ class Layer:
         `(h, w)`: opacity in [0, 1]; 1 everywhere for the farthest layer of an opaque scene.
     height
         `(h, w)`: height in planes.
+    phase
+        `(h, w)`: phase shift of a transparent object, radians, or None: no contrast in focus, more out of it.
     """
 
     light: Tensor
     alpha: Tensor
     height: Tensor
+    phase: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -148,6 +151,15 @@ class Painter:
         if kind == 2:
             return self.filaments(self.integer(2, 5))
         return _stretched(self.smooth_noise(self.log_uniform(20, 80)) + 0.5 * self.power_noise(self.uniform(0.3, 1.0)))
+
+    def grained(self, light: Tensor) -> Tensor:
+        """Return `light` with faint grain of its own, as every real surface and photograph has; blur takes it away."""
+        if not self.chance(0.6):
+            return light
+        grain = torch.randn(self.height, self.width, generator=self.generator) + 2 * (
+            self.power_noise(self.uniform(0.0, 0.8)) - 0.5
+        )
+        return (light + self.log_uniform(0.002, 0.03) * grain).clamp(0, 1.2)
 
     def outline(self, radius: float, softness: float) -> tuple[Tensor, Tensor]:
         """Return a wobbling ellipse: its opacity `(h, w)` in [0, 1] and the depth inside it, 1 at the middle."""

@@ -13,12 +13,14 @@ from numpy.typing import NDArray
 
 from napari_swinfusion.errors import ConfigError
 from napari_swinfusion.focal_stack import FocalStack, SpatialMetadata
+from napari_swinfusion.simulation.acquisition import Acquisition, shifted
 from napari_swinfusion.simulation.camera import Camera
-from napari_swinfusion.simulation.presets import PRESETS, sample_optics
-from napari_swinfusion.simulation.render import depth_of, render
+from napari_swinfusion.simulation.microscope import Microscope
+from napari_swinfusion.simulation.presets import PRESETS, compose, sample_microscope
+from napari_swinfusion.simulation.render import View, depth_of, render, render_sharp
 from napari_swinfusion.simulation.scene import Painter
 
-MARGIN = 24
+MARGIN = 32
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,13 +34,17 @@ class SimulatedStack:
     truth
         float32 `(y, x)`: the noise-free all-in-focus image under a steady lamp, in grey levels of `stack`.
     clean
-        float32 `(z, y, x)`: the planes without noise and lamp drift, in grey levels.
+        float32 `(z, y, x)`: the planes without noise, lamp drift and shifts, in grey levels.
     depth
         float32 `(y, x)`: height of what is seen, in planes.
     white
         Grey levels between darkness and white: the data range for PSNR.
     lamp
-        Relative brightness of the lamp in each plane.
+        Relative brightness of the lamp in each plane, bleaching included.
+    shifts
+        float32 `(z, 2)`: how far each plane was moved along y and x, px.
+    microscope, camera, acquisition
+        What took it.
     """
 
     stack: FocalStack
@@ -47,6 +53,26 @@ class SimulatedStack:
     depth: NDArray[np.float32]
     white: float
     lamp: tuple[float, ...]
+    shifts: NDArray[np.float32]
+    microscope: Microscope
+    camera: Camera
+    acquisition: Acquisition
+
+    @property
+    def height(self) -> NDArray[np.float32]:
+        """float32 `(y, x)`: height of what is seen above the first plane, µm."""
+        return np.asarray(self.depth * self.microscope.z_step, np.float32)
+
+    @property
+    def nearest(self) -> NDArray[np.int16]:
+        """int16 `(y, x)`: index of the plane nearest to what is seen."""
+        return np.rint(self.depth).clip(0, len(self.clean) - 1).astype(np.int16)
+
+    @property
+    def unfocused(self) -> NDArray[np.bool_]:
+        """bool `(y, x)`: what is seen lies more than a quarter of a wave from the focus of every plane."""
+        distance = np.abs(self.depth - self.nearest) * self.microscope.z_step
+        return np.asarray(distance > self.microscope.depth_of_field / 2)
 
 
 def simulate(
@@ -55,11 +81,14 @@ def simulate(
     n_planes: int = 11,
     height: int = 256,
     width: int = 256,
-    photons: float = 2000.0,
+    photons: float | None = 2000.0,
     seed: int = 0,
     bits: int = 16,
     lamp_drift: float = 0.05,
     textures: Sequence[NDArray[Any]] | None = None,
+    microscope: Microscope | None = None,
+    camera: Camera | None = None,
+    acquisition: Acquisition | None = None,
 ) -> SimulatedStack:
     """Draw a focal stack with known truth; the same arguments give the same stack.
 
@@ -68,13 +97,17 @@ def simulate(
     preset
         A specimen of `PRESETS`.
     photons
-        Electrons at white: 20,000 is a clean camera image, 500 a noisy one.
+        On a pixel at white: 20,000 is a clean camera image, 500 a noisy one, None has no noise at all.
     bits
         8 or 16.
     lamp_drift
         Greatest relative deviation of the lamp between planes.
     textures
         Sharp grey images, any scale, to cut textures from; None draws procedural ones.
+    microscope
+        None draws one that the specimen is usually seen with.
+    camera, acquisition
+        In place of `photons` and `bits`, and of `lamp_drift`.
 
     Raises
     ------
@@ -85,33 +118,45 @@ def simulate(
         near = get_close_matches(preset, PRESETS, n=1)
         hint = f" Did you mean '{near[0]}'?" if near else ""
         raise ConfigError(f"There is no preset '{preset}'; known are {', '.join(PRESETS)}.{hint}")
-    if n_planes < 2 or min(height, width) < 8 or bits not in (8, 16) or photons <= 0:
-        raise ConfigError("A simulated stack needs at least 2 planes, 8 × 8 px, 8 or 16 bits and some photons.")
+    if n_planes < 2 or min(height, width) < 8:
+        raise ConfigError("A simulated stack needs at least 2 planes of 8 × 8 px.")
+    camera = camera or Camera(photons=photons, bits=bits)
+    acquisition = acquisition or Acquisition(lamp_drift=lamp_drift)
     generator = torch.Generator().manual_seed(seed)
     painter = Painter(
         height + 2 * MARGIN, width + 2 * MARGIN, generator, [_unit_range(image) for image in textures or ()]
     )
-    scene = PRESETS[preset].compose(painter, n_planes)
-    optics = sample_optics(painter, PRESETS[preset], n_planes)
-    camera = Camera(photons=photons, bits=bits, lamp_drift=lamp_drift)
+    scene = compose(painter, PRESETS[preset], n_planes)
+    drawn = sample_microscope(painter, PRESETS[preset], n_planes)
+    microscope = microscope or drawn
+    view = View(microscope, painter.height, painter.width, max_blur=MARGIN)
     inner = (..., slice(MARGIN, -MARGIN), slice(MARGIN, -MARGIN))
-    clean = render(scene, torch.arange(float(n_planes)), optics)[inner]
-    truth = render(scene, None, optics)[inner][0]
-    lamp = camera.lamp(n_planes, generator)
-    grey = camera.digitise(camera.expose(clean, lamp, generator)).numpy().astype(f"uint{bits}")
+    shade = acquisition.shade(height, width)
+    lamp = acquisition.lamp(n_planes, generator)
+    shifts = acquisition.shifts(n_planes, generator)
+    light = render(scene, n_planes, view)
+    moved = shifted(light, shifts)[inner] * shade * lamp[:, None, None]
+    grey = camera.digitise(camera.expose(moved, generator)).numpy().astype(f"uint{camera.bits}")
 
     def levels(light: torch.Tensor) -> NDArray[np.float32]:
-        scaled: NDArray[np.float32] = ((light + camera.offset) * camera.white).numpy().astype(np.float32)
-        return scaled
+        scaled: NDArray[np.float32] = ((light[inner] * shade + camera.offset) * camera.white).numpy()
+        return scaled.astype(np.float32)
 
-    stack = FocalStack.from_array(grey, "ZYX", name=f"simulated {preset}")
+    size = microscope.pixel_size
     return SimulatedStack(
-        stack=replace(stack, metadata=SpatialMetadata(pixel_size=(0.65, 0.65), z_step=5.0, unit="µm")),
-        truth=levels(truth),
-        clean=levels(clean),
+        stack=replace(
+            FocalStack.from_array(grey, "ZYX", name=f"simulated {preset}"),
+            metadata=SpatialMetadata(pixel_size=(size, size), z_step=microscope.z_step, unit="µm"),
+        ),
+        truth=levels(render_sharp(scene, view)),
+        clean=levels(light),
         depth=depth_of(scene)[inner].numpy().astype(np.float32),
         white=camera.white,
         lamp=tuple(float(value) for value in lamp),
+        shifts=shifts.numpy(),
+        microscope=microscope,
+        camera=camera,
+        acquisition=acquisition,
     )
 
 

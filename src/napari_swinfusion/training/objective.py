@@ -34,8 +34,7 @@ def objective(fused: Fused, batch: Batch, recipe: Recipe, *, tolerance: float = 
         focus=fused.focus,
         clean=batch.clean,
         noise=batch.noise,
-        depth=batch.depth,
-        unfocused=batch.unfocused,
+        distance=batch.distance,
         tolerance=tolerance,
     )
     return Objective(recipe.total(terms).mean(), {name: value.mean() for name, value in terms.items()})

@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
 
+from napari_swinfusion.simulation.acquisition import Acquisition, shifted
 from napari_swinfusion.simulation.camera import Camera
-from napari_swinfusion.simulation.presets import PRESETS, sample_optics
-from napari_swinfusion.simulation.render import depth_of, render
+from napari_swinfusion.simulation.presets import PRESETS, compose, sample_microscope
+from napari_swinfusion.simulation.render import View, depth_of, render, render_sharp
 from napari_swinfusion.simulation.scene import Painter
 
 MARGIN = 20
 # How often each specimen is drawn; opaque textured scenes teach selection, organoids and cells what to leave alone.
 SHARES = {
-    "organoid-brightfield": 0.22,
-    "organoid-fluorescence": 0.22,
+    "organoid-brightfield": 0.2,
+    "organoid-fluorescence": 0.14,
+    "cells-fluorescence": 0.12,
     "cytology": 0.14,
-    "reflected": 0.24,
+    "reflected": 0.22,
     "two-plane": 0.18,
 }
+# Steps between planes, depths of field: wider than what microscopists should choose, because they do.
+STEP_RANGE = (0.3, 2.5)
+MOST_PLANES = 16
+# A plane that shows nothing is in focus nowhere.
+_NOWHERE = 1e3
 
 
 @dataclass(frozen=True)
@@ -32,23 +39,21 @@ class Batch:
     planes
         `(b, n, h, w)`: noisy, in about [0, 1].
     clean
-        The same without noise and residual lamp drift.
+        The same without noise, residual lamp drift and shifts.
     truth
         `(b, h, w)`: the noise-free all-in-focus image.
     noise
         `(b,)`: standard deviation of the noise at mid-grey, in the scale of `planes`.
-    depth
-        `(b, h, w)`: true height of what is seen, planes; None where a source of samples does not know.
-    unfocused
-        `(b, h, w)`, bool: pixels that no plane shows in focus; None where a source of samples does not know.
+    distance
+        `(b, n, h, w)`: of what is seen from the focus of each plane, planes; None where a source of samples does not
+        know.
     """
 
     planes: Tensor
     clean: Tensor
     truth: Tensor
     noise: Tensor
-    depth: Tensor | None = None
-    unfocused: Tensor | None = None
+    distance: Tensor | None = None
 
     def to(self, device: torch.device) -> Batch:
         """Return the batch on `device`."""
@@ -57,8 +62,8 @@ class Batch:
 
 
 def draw_length(generator: torch.Generator) -> int:
-    """Return a number of planes from 2 to 12, short stacks a little more often."""
-    weights = torch.tensor([1 / n**0.5 for n in range(2, 13)])
+    """Return a number of planes from 2 to `MOST_PLANES`, short stacks more often."""
+    weights = torch.tensor([1 / n**0.7 for n in range(2, MOST_PLANES + 1)])
     return int(torch.multinomial(weights, 1, generator=generator)) + 2
 
 
@@ -71,28 +76,58 @@ def draw_batch(generator: torch.Generator, *, n: int, size: int, planes_per_step
 
 def _draw_sample(generator: torch.Generator, size: int, n: int, textures: list[Tensor]) -> tuple[Tensor, ...]:
     painter = Painter(size + 2 * MARGIN, size + 2 * MARGIN, generator, textures)
-    name = list(SHARES)[int(torch.multinomial(torch.tensor(list(SHARES.values())), 1, generator=generator))]
-    scene = PRESETS[name].compose(painter, n)
-    optics = replace(sample_optics(painter, PRESETS[name], n), max_blur=float(MARGIN))
+    preset = PRESETS[list(SHARES)[int(torch.multinomial(torch.tensor(list(SHARES.values())), 1, generator=generator))]]
+    scene = compose(painter, preset, n)
+    view = View(sample_microscope(painter, preset, n, STEP_RANGE), painter.height, painter.width, max_blur=MARGIN)
     camera = Camera(
-        photons=painter.log_uniform(200, 200_000),
+        photons=painter.log_uniform(200, 400_000),
         read_noise=painter.uniform(0, 4),
+        full_well=1e9,
+        hot_pixels=1e-4 if painter.chance(0.15) else 0.0,
+    )
+    # What is left of drift after the planes were matched and registered.
+    acquisition = Acquisition(
         lamp_drift=painter.uniform(0, 0.012),
+        vignetting=painter.uniform(0, 0.2),
+        jitter=0.25 if painter.chance(0.2) else 0.0,
     )
     inner = (..., slice(MARGIN, -MARGIN), slice(MARGIN, -MARGIN))
-    light = render(scene, torch.arange(float(n)), optics)[inner]
-    truth = render(scene, None, optics)[inner][0]
-    noisy = camera.expose(light, camera.lamp(n, generator), generator)
+    shade = acquisition.shade(size, size)
+    rendered = render(scene, n, view)
+    lamp = acquisition.lamp(n, generator)[:, None, None]
+    moved = shifted(rendered, acquisition.shifts(n, generator))[inner] * shade
+    noisy = camera.expose(moved * lamp, generator)
+    light, truth = rendered[inner] * shade, render_sharp(scene, view)[inner] * shade
     if painter.chance(0.3):
         noisy = (noisy * 255).round() / 255
+    order, blank = _accidents(painter, n)
+    noisy, light = noisy[order], light[order]
     # A crop of a larger image seldom spans that image's own range: the scale of the planes wanders.
     low, high = torch.quantile(noisy.flatten()[::7], torch.tensor([0.005, 0.998]))
     scale = painter.log_uniform(0.5, 1.1) / float((high - low).clamp(min=0.02))
     shift = painter.uniform(-0.1, 0.2)
-    mean = float(light.mean().clamp(min=1e-3))
-    noise = scale * (mean / camera.photons + (camera.read_noise / camera.photons) ** 2) ** 0.5
+    noise = scale * camera.noise(float(light.mean().clamp(min=1e-3)))
     noisy, light, truth = ((part - low) * scale + shift for part in (noisy, light, truth))
     if painter.chance(0.2):
         # Dark-ground and inverted contrast are as likely in the field as what the presets draw.
         noisy, light, truth = 1 - noisy, 1 - light, 1 - truth
-    return noisy, light, truth, torch.tensor(noise), depth_of(scene)[inner]
+    distance = (order[:, None, None] - depth_of(scene)[inner]).abs()
+    if blank is not None:
+        level = painter.uniform(0, 1) if painter.chance(0.5) else float(painter.integer(0, 1))
+        light[blank] = level
+        noisy[blank] = level + noise * torch.randn(size, size, generator=generator)
+        distance[blank] = _NOWHERE
+    return noisy, light, truth, torch.tensor(noise), distance
+
+
+def _accidents(painter: Painter, n: int) -> tuple[Tensor, int | None]:
+    """Return which plane was saved in each place, and which place shows nothing: stacks are not always in order."""
+    order = torch.arange(n)
+    if n > 2 and painter.chance(0.05):
+        order = torch.randperm(n, generator=painter.generator)
+    if n > 2 and painter.chance(0.05):
+        order[painter.integer(0, n - 1)] = painter.integer(0, n - 1)
+    if painter.chance(0.5):
+        order = order.flip(0)
+    blank = painter.integer(0, n - 1) if n > 2 and painter.chance(0.04) else None
+    return order, blank
