@@ -10,7 +10,6 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional
 
-
 # Two planes away in depth is as bad as four tolerances of error.
 _PLANES = 0.5
 

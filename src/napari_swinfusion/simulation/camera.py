@@ -52,7 +52,7 @@ class Camera:
         if self.bits not in (8, 16) or not (self.photons is None or self.photons > 0):
             raise ConfigError(f"A camera needs 8 or 16 bits and some photons, not {self.bits} and {self.photons}.")
         if not 0 < self.quantum_efficiency <= 1 or self.full_well <= 0 or self.headroom < 1:
-            raise ConfigError("A camera needs a quantum efficiency in (0, 1], a full well above 0 and a headroom from 1.")
+            raise ConfigError("Quantum efficiency must lie in (0, 1], full well above 0, headroom at least at 1.")
 
     @property
     def white(self) -> float:

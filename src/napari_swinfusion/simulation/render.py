@@ -8,6 +8,7 @@ redistribute light, more so out of focus. Heights inside a layer are split over 
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -56,12 +57,16 @@ class View:
 
 def render(scene: Scene, n_planes: int, view: View) -> Tensor:
     """Return the light `(n_planes, h, w)` of planes focused at heights 0, 1, 2, ..."""
-    return _over(scene, [_Blurred(layer, view, n_planes) for layer in scene.layers], n_planes)
+    layers = [
+        _SeenLayer(layer, view, n_planes, hides=k > 0 and not scene.additive) for k, layer in enumerate(scene.layers)
+    ]
+    return torch.stack([_over(layers, plane).clamp(min=0) for plane in range(n_planes)])
 
 
 def render_sharp(scene: Scene, view: View) -> Tensor:
     """Return the light `(h, w)` with every layer in focus: the all-in-focus image."""
-    return _over(scene, [_Sharp(layer, view) for layer in scene.layers], 1)[0]
+    flat = (replace(layer, height=torch.zeros_like(layer.height), phase=None) for layer in scene.layers)
+    return render(replace(scene, layers=tuple(flat)), 1, view)[0]
 
 
 def depth_of(scene: Scene) -> Tensor:
@@ -78,62 +83,50 @@ def depth_of(scene: Scene) -> Tensor:
     return depth
 
 
-class _Sharp:
-    """A layer in focus."""
+class _SeenLayer:
+    """A layer as planes 0 to n - 1 see it; its opacity only if it `hides` what lies behind."""
 
-    def __init__(self, layer: Layer, view: View) -> None:
-        both = torch.stack([layer.light * layer.alpha, layer.alpha])
-        transfer = view.blur(torch.zeros(1))
-        self.light, self.alpha = torch.fft.irfft2(torch.fft.rfft2(both) * transfer, s=view.size)
-
-    def seen_from(self, plane: int) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Return light, opacity and contrast; a phase shows no contrast in focus."""
-        return self.light, self.alpha, None
-
-
-class _Blurred:
-    """A layer seen from planes 0 to n - 1."""
-
-    def __init__(self, layer: Layer, view: View, n_planes: int) -> None:
+    def __init__(self, layer: Layer, view: View, n_planes: int, *, hides: bool) -> None:
         self.size = view.size
         levels, shares = _levels(layer.height)
-        parts = torch.stack([layer.light * layer.alpha, layer.alpha])
-        self.spectra = torch.fft.rfft2(parts[:, None] * shares)
-        self.first = levels.start
+        parts = [layer.light * layer.alpha, layer.alpha] if hides else [layer.light * layer.alpha]
+        self.spectra = torch.fft.rfft2(torch.stack(parts)[:, None] * shares)
         # Distances fall on the grid of the levels: one transfer function serves all pairs that are equally far apart.
-        distances = torch.arange(levels.start - round((n_planes - 1) / LEVEL_STEP), levels.stop) * LEVEL_STEP
-        self.offset = levels.start - round((n_planes - 1) / LEVEL_STEP)
+        self.last = _steps(n_planes - 1)
+        distances = torch.arange(levels.start - self.last, levels.stop) * LEVEL_STEP
         self.transfer = view.blur(distances)
         self.phase = None if layer.phase is None else torch.fft.rfft2(layer.phase * shares)
         self.contrast = None if layer.phase is None else view.contrast(distances)
 
-    def seen_from(self, plane: int) -> tuple[Tensor, Tensor, Tensor | None]:
+    def from_plane(self, plane: int) -> tuple[Tensor, Tensor | None, Tensor | None]:
         """Return light, opacity and relative contrast of the layer in a plane."""
-        start = self.first - round(plane / LEVEL_STEP) - self.offset
+        start = self.last - _steps(plane)
         here = slice(start, start + self.spectra.shape[1])
-        light, alpha = torch.fft.irfft2((self.spectra * self.transfer[here]).sum(1), s=self.size)
-        if self.phase is None or self.contrast is None:
-            return light, alpha, None
-        return light, alpha, torch.fft.irfft2((self.phase * self.contrast[here]).sum(0), s=self.size)
+        light, *alpha = torch.fft.irfft2((self.spectra * self.transfer[here]).sum(1), s=self.size)
+        contrast = None
+        if self.phase is not None and self.contrast is not None:
+            contrast = torch.fft.irfft2((self.phase * self.contrast[here]).sum(0), s=self.size)
+        return light, alpha[0] if alpha else None, contrast
 
 
-def _over(scene: Scene, layers: list[_Sharp] | list[_Blurred], n_planes: int) -> Tensor:
-    planes = []
-    for plane in range(n_planes):
-        seen: Tensor | None = None
-        for layer in layers:
-            light, alpha, contrast = layer.seen_from(plane)
-            if seen is None:
-                seen = light
-            elif scene.additive:
-                seen = seen + light
-            else:
-                seen = seen * (1 - alpha).clamp(0, 1) + light
-            if contrast is not None:
-                seen = seen * (1 + contrast).clamp(min=0)
-        assert seen is not None
-        planes.append(seen.clamp(min=0))
-    return torch.stack(planes)
+def _over(layers: list[_SeenLayer], plane: int) -> Tensor:
+    seen: Tensor | None = None
+    for layer in layers:
+        light, alpha, contrast = layer.from_plane(plane)
+        if seen is None:
+            seen = light
+        elif alpha is None:
+            seen = seen + light
+        else:
+            seen = seen * (1 - alpha).clamp(0, 1) + light
+        if contrast is not None:
+            seen = seen * (1 + contrast).clamp(min=0)
+    assert seen is not None
+    return seen
+
+
+def _steps(planes: int) -> int:
+    return round(planes / LEVEL_STEP)
 
 
 def _levels(height: Tensor) -> tuple[range, Tensor]:

@@ -60,17 +60,17 @@ class SimulatedStack:
 
     @property
     def height(self) -> NDArray[np.float32]:
-        """float32 `(y, x)`: height of what is seen above the first plane, µm."""
+        """Height `(y, x)` of what is seen above the first plane, µm, float32."""
         return np.asarray(self.depth * self.microscope.z_step, np.float32)
 
     @property
     def nearest(self) -> NDArray[np.int16]:
-        """int16 `(y, x)`: index of the plane nearest to what is seen."""
+        """Index `(y, x)` of the plane nearest to what is seen, int16."""
         return np.rint(self.depth).clip(0, len(self.clean) - 1).astype(np.int16)
 
     @property
     def unfocused(self) -> NDArray[np.bool_]:
-        """bool `(y, x)`: what is seen lies more than a quarter of a wave from the focus of every plane."""
+        """Whether what is seen at `(y, x)` lies more than a quarter of a wave from the focus of every plane."""
         distance = np.abs(self.depth - self.nearest) * self.microscope.z_step
         return np.asarray(distance > self.microscope.depth_of_field / 2)
 
