@@ -59,4 +59,5 @@ def shifted(planes: Tensor, shifts: Tensor) -> Tensor:
     fy = torch.fft.fftfreq(planes.shape[-2])[:, None]
     fx = torch.fft.rfftfreq(planes.shape[-1])[None]
     turn = torch.exp(-2j * math.pi * (shifts[:, 0, None, None] * fy + shifts[:, 1, None, None] * fx))
-    return torch.fft.irfft2(torch.fft.rfft2(planes) * turn.to(planes.device), s=planes.shape[-2:])
+    moved: Tensor = torch.fft.irfft2(torch.fft.rfft2(planes) * turn.to(planes.device), s=planes.shape[-2:])
+    return moved

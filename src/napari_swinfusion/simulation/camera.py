@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -23,7 +24,7 @@ class Camera:
     read_noise
         Standard deviation, electrons.
     full_well
-        Electrons at which a pixel saturates.
+        Electrons at which a pixel saturates; by default it never does.
     hot_pixels
         Share of pixels that glow by themselves, in the same places in every plane.
     bits
@@ -42,7 +43,7 @@ class Camera:
     photons: float | None = 2000.0
     quantum_efficiency: float = 0.8
     read_noise: float = 2.0
-    full_well: float = 200_000.0
+    full_well: float = math.inf
     hot_pixels: float = 0.0
     bits: int = 16
     offset: float = 0.01
@@ -57,7 +58,7 @@ class Camera:
     @property
     def white(self) -> float:
         """Grey levels between darkness and light 1.0."""
-        return 2**self.bits / self.headroom
+        return float(2**self.bits / self.headroom)
 
     @property
     def electrons(self) -> float | None:
@@ -68,7 +69,7 @@ class Camera:
         """Return the standard deviation of the noise at a `light`, in the scale of light."""
         if self.electrons is None:
             return 0.0
-        return float((light / self.electrons + (self.read_noise / self.electrons) ** 2) ** 0.5)
+        return math.sqrt(light / self.electrons + (self.read_noise / self.electrons) ** 2)
 
     def expose(self, light: Tensor, generator: torch.Generator) -> Tensor:
         """Return the light `(n, h, w)` as counted, not yet quantised; drawn on the CPU, where seeds repeat."""

@@ -83,7 +83,7 @@ def _wave_transfer(microscope: Microscope, distance: Tensor, frequency: Tensor) 
     place = (distance * microscope.waves(1.0) / WAVE_STEP + (len(table) - 1) / 2).clamp(0, len(table) - 1)
     rows = _between(table, place)
     column = (frequency * (_FREQUENCIES - 1) / (_CUT_OFF * microscope.sampling)).clamp(max=_FREQUENCIES - 1)
-    return _between(rows.T, column.flatten()).T.unflatten(1, frequency.shape)
+    return _between(rows.T, column.flatten()).T.reshape(-1, *frequency.shape)
 
 
 def _between(rows: Tensor, place: Tensor) -> Tensor:

@@ -82,7 +82,6 @@ def _draw_sample(generator: torch.Generator, size: int, n: int, textures: list[T
     camera = Camera(
         photons=painter.log_uniform(200, 400_000),
         read_noise=painter.uniform(0, 4),
-        full_well=1e9,
         hot_pixels=1e-4 if painter.chance(0.15) else 0.0,
     )
     # What is left of drift after the planes were matched and registered.

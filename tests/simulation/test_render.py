@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from napari_swinfusion.simulation import Microscope
+from napari_swinfusion.simulation.render import View, depth_of, render, render_sharp
+from napari_swinfusion.simulation.scene import Layer, Scene
+
+
+def view_with_blur(per_plane: float, side: int) -> View:
+    """Return a view in which geometric disks grow by so many pixels a plane."""
+    microscope = Microscope(spread="disk", z_step=per_plane / Microscope().blur_radius(1.0))
+    return View(microscope, side, side, max_blur=side / 4)
+
+
+def flat(side: int, value: float) -> torch.Tensor:
+    return torch.full((side, side), float(value))
+
+
+def test_a_defocused_foreground_spreads_over_its_edge() -> None:
+    """Behind the edge of a blurred dark object the background is darkened, though the background itself is in focus."""
+    side = 96
+    alpha = flat(side, 0)
+    alpha[:, :48] = 1
+    ground = Layer(flat(side, 1), flat(side, 1), flat(side, 0))
+    front = Layer(flat(side, 0), alpha, flat(side, 4))
+    planes = render(Scene((ground, front)), 5, view_with_blur(2.0, side))
+    on_ground, on_front = planes[0, 48], planes[4, 48]
+    # A disk of radius 8 px whose centre lies 2.5 px outside of the edge is covered to (acos d - d sqrt(1 - d²)) / pi.
+    d = 2.5 / 8
+    covered = (math.acos(d) - d * math.sqrt(1 - d * d)) / math.pi
+    assert float(on_ground[50]) == pytest.approx(1 - covered, abs=0.01)
+    assert float(on_ground[60]) > 0.97
+    assert float(on_front[50]) > 0.97
+    assert float(on_ground[45]) > 0.2
+
+
+def test_out_of_focus_light_adds_in_fluorescence() -> None:
+    side = 64
+    glow = flat(side, 0)
+    glow[30:34, 30:34] = 1.0
+    layers = (Layer(glow, flat(side, 1), flat(side, 0)), Layer(flat(side, 0.2), flat(side, 1), flat(side, 3)))
+    planes = render(Scene(layers, additive=True), 4, view_with_blur(1.5, side))
+    assert planes.sum((1, 2)) == pytest.approx([16 + 0.2 * side**2] * 4, rel=1e-3)
+    assert planes[0].max() > planes[3].max()
+
+
+def test_a_tilted_layer_is_sharp_where_it_crosses_a_plane() -> None:
+    side = 96
+    light = torch.rand(side, side, generator=torch.Generator().manual_seed(0))
+    tilt = torch.linspace(0, 4, side).expand(side, side)
+    scene = Scene((Layer(light, flat(side, 1), tilt),))
+    view = view_with_blur(2.0, side)
+    error = (render(scene, 5, view) - render_sharp(scene, view)).abs()
+    for plane in range(1, 4):
+        here = plane * 24
+        assert error[plane, :, here - 2 : here + 3].mean() < 0.2 * error[plane, :, (here + 48) % side].mean()
+
+
+def test_a_phase_object_has_more_contrast_out_of_focus_than_in() -> None:
+    side = 64
+    phase = flat(side, 0)
+    phase[24:40, 24:40] = 0.5
+    scene = Scene((Layer(flat(side, 0.5), flat(side, 1), flat(side, 2), phase),))
+    view = View(Microscope(), side, side, max_blur=16)
+    contrast = render(scene, 5, view).std((1, 2))
+    assert contrast[2] < 1e-4
+    assert min(contrast[0], contrast[4]) > 0.005
+    assert render_sharp(scene, view).std() < 1e-4
+
+
+def test_depth_is_of_what_hides_and_of_what_glows() -> None:
+    side = 8
+    half = flat(side, 0)
+    half[:, :4] = 1
+    hidden = Scene((Layer(flat(side, 1), flat(side, 1), flat(side, 0)), Layer(flat(side, 0.5), half, flat(side, 3))))
+    assert depth_of(hidden)[0].tolist() == [3.0] * 4 + [0.0] * 4
+    glowing = Scene((Layer(half, flat(side, 1), flat(side, 1)), Layer(1 - half, flat(side, 1), flat(side, 2))), True)
+    assert depth_of(glowing)[0].tolist() == [1.0] * 4 + [2.0] * 4
