@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tifffile
 from typer.testing import CliRunner
 
 from napari_swinfusion import __version__, pipeline
@@ -187,8 +188,36 @@ def test_simulate_writes_stacks_with_their_answers(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, arguments)
     assert done.exit_code == 0, done.stderr
     files = [Path(line) for line in done.stdout.splitlines()]
-    assert len(files) == 6
-    stacks = [read_stack(path) for path in files if path.name.endswith("stack.ome.tif")]
+    stories = [json.loads(path.read_text()) for path in files if path.suffix == ".json"]
+    assert len(stories) == 2
+    stacks = [read_stack(tmp_path / "new" / story["files"]["stack"]) for story in stories]
     assert [stack.data.shape for stack in stacks] == [(4, 64, 64)] * 2
     assert not np.array_equal(stacks[0].read(), stacks[1].read())
+    for story, stack in zip(stories, stacks, strict=True):
+        assert stack.metadata.z_step == pytest.approx(story["microscope"]["z_step"])
+        answers = {
+            role: read_stack(tmp_path / "new" / story["files"][role]).read()[0, 0]
+            for role in ("truth", "height", "nearest")
+        }
+        nearest = answers["nearest"]
+        assert set(np.unique(nearest)) <= {-1, 0, 1, 2, 3}
+        height = np.rint(answers["height"] / story["microscope"]["z_step"])
+        assert np.array_equal(height[nearest >= 0], nearest[nearest >= 0])
+        assert answers["truth"].min() > 0
     assert CliRunner().invoke(app, arguments).exit_code == 1
+
+
+def test_simulate_takes_textures_and_a_microscope_of_ones_own(tmp_path: Path) -> None:
+    stripes = np.tile(np.array([0, 0, 200, 200], np.uint8), (128, 32))
+    tifffile.imwrite(tmp_path / "stripes.tif", stripes)
+    arguments = ["simulate", "-o", str(tmp_path / "new"), "--preset", "reflected", "--size", "48", "--planes", "3"]
+    arguments += ["--photons", "0", "--na", "0.2", "--z-step", "12"]
+    done = CliRunner().invoke(app, [*arguments, "--textures", str(tmp_path)])
+    assert done.exit_code == 0, done.stderr
+    story = json.loads(Path(done.stdout.splitlines()[-1]).read_text())
+    assert (story["microscope"]["numerical_aperture"], story["microscope"]["z_step"]) == (0.2, 12)
+    assert story["camera"]["photons"] is None
+    (tmp_path / "empty").mkdir()
+    refused = CliRunner().invoke(app, [*arguments, "--textures", str(tmp_path / "empty")])
+    assert refused.exit_code == 1
+    assert "no TIFF, PNG or JPEG" in refused.stderr

@@ -21,8 +21,6 @@ def draw(*shape: int) -> Tensor:
 
 IMAGE, SOURCES, TRUTH = draw(B, SIDE, SIDE), draw(B, N, SIDE, SIDE), draw(B, SIDE, SIDE) * 0.9
 SHARES = draw(B, N, SIDE, SIDE).softmax(1)
-DEPTH = draw(B, SIDE, SIDE) * (N - 1)
-COUNTED = DEPTH > 0.3
 TOLERANCE = torch.full((B,), 0.1, dtype=torch.float64)
 
 
@@ -39,11 +37,6 @@ CASES = [
         losses.CompositeError(5, 0.2),
         (IMAGE, SOURCES, TRUTH, TOLERANCE),
         lambda i, c, t, e: losses.composite_error(i, c, t, tolerance=e, neighbourhood=5, gradient_share=0.2),
-    ),
-    Case(
-        losses.DepthCrossEntropy(),
-        (SHARES, DEPTH, COUNTED),
-        lambda f, d, c: losses.depth_cross_entropy(f, d, counted=c),
     ),
     Case(losses.FocusCrossEntropy(), (SHARES, draw(B, N, SIDE, SIDE).softmax(1)), losses.focus_cross_entropy),
     Case(losses.Intensity("mean"), (IMAGE, SOURCES), lambda *a: losses.intensity(*a, aggregate="mean")),

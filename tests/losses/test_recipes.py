@@ -22,7 +22,7 @@ def batch(request: pytest.FixtureRequest) -> Batch:
 
 
 def right_mask(batch: Batch) -> Tensor:
-    return focus_target(batch.clean, batch.truth, tolerance=0.003 + 0.3 * batch.noise)
+    return focus_target(batch.clean, batch.truth, tolerance=0.003 + 0.3 * batch.noise, distance=batch.distance)
 
 
 def evidence(batch: Batch, weights: Tensor) -> dict[str, Tensor | None]:
@@ -110,7 +110,7 @@ def test_what_is_unknown_is_refused_and_the_nearest_named(batch: Batch) -> None:
         get_recipe("microscope")
     with pytest.raises(ConfigError, match="did you mean 'total_variation'"):
         get_recipe("lytro", weights={"total_variaton": 1.0})
-    with pytest.raises(ConfigError, match="did you mean 'depth'"):
-        get_recipe("supervised")(batch.truth, None, batch.planes, batch.truth, dept=batch.depth)
+    with pytest.raises(ConfigError, match="did you mean 'distance'"):
+        get_recipe("supervised")(batch.truth, None, batch.planes, batch.truth, distances=batch.distance)
     with pytest.raises(InputError, match="needs 'truth'"):
         get_recipe("supervised")(batch.truth, None, batch.planes)

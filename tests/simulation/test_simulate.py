@@ -44,7 +44,7 @@ def test_the_plane_nearest_in_depth_is_the_sharp_one(preset: str) -> None:
 def test_some_plane_shows_the_truth_nearly_everywhere(preset: str) -> None:
     made = simulate(preset=preset, n_planes=9, height=128, width=128, seed=3)
     error = np.abs(made.clean - made.truth) / made.white
-    assert np.percentile(error.min(0)[~made.unfocused], 90) < 0.015
+    assert np.percentile(error.min(0)[~made.unfocused], 90) < 0.03
     assert np.percentile(error.max(0), 90) > 2 * np.percentile(error.min(0), 90)
 
 

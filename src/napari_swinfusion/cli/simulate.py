@@ -2,35 +2,95 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+if TYPE_CHECKING:
+    from napari_swinfusion.focal_stack import FocalStack
+    from napari_swinfusion.simulation import SimulatedStack
+
+# What of the microscope a user may fix; the rest is drawn as the specimen is usually seen.
+_MICROSCOPE = ("numerical_aperture", "refractive_index", "magnification", "camera_pixel", "wavelength", "z_step")
+
+
+def _option(text: str, *names: str, **limits: Any) -> Any:
+    return typer.Option(*names, help=text, **limits)
+
 
 def simulate(
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the stacks; made if absent.")],
-    preset: Annotated[str, typer.Option(help="What to draw.")] = "organoid-brightfield",
-    count: Annotated[int, typer.Option("--count", "-n", min=1, help="Number of stacks.")] = 1,
-    planes: Annotated[int, typer.Option(min=2, help="Focal planes a stack.")] = 11,
-    size: Annotated[int, typer.Option(min=16, help="Height and width, px.")] = 256,
-    photons: Annotated[float, typer.Option(min=1, help="Photons of a bright pixel: fewer is noisier.")] = 2000.0,
-    seed: Annotated[int, typer.Option(help="Seed of the first stack; the others follow.")] = 0,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing files.")] = False,
+    out: Annotated[Path, _option("Folder for the stacks; made if absent.", "--out", "-o")],
+    preset: Annotated[str, _option("What to draw.")] = "organoid-brightfield",
+    count: Annotated[int, _option("Number of stacks.", "--count", "-n", min=1)] = 1,
+    planes: Annotated[int, _option("Focal planes a stack.", min=2)] = 11,
+    size: Annotated[int, _option("Height and width, px.", min=16)] = 256,
+    photons: Annotated[float, _option("Photons of a bright pixel: fewer is noisier; 0 is no noise.", min=0)] = 2000.0,
+    bits: Annotated[int, _option("8 or 16.")] = 16,
+    seed: Annotated[int, _option("Seed of the first stack; the others follow.")] = 0,
+    textures: Annotated[Path | None, _option("Folder of sharp images of your own to cut the textures from.")] = None,
+    numerical_aperture: Annotated[float | None, _option("Of the objective; drawn if not given.", "--na")] = None,
+    refractive_index: Annotated[float | None, _option("Of the medium before the objective.")] = None,
+    magnification: Annotated[float | None, _option("Of the objective.")] = None,
+    camera_pixel: Annotated[float | None, _option("Of the camera, µm.")] = None,
+    wavelength: Annotated[float | None, _option("Of the light, µm.")] = None,
+    z_step: Annotated[float | None, _option("Between planes, µm.")] = None,
+    overwrite: Annotated[bool, _option("Replace existing files.", "--overwrite")] = False,
 ) -> None:
-    """Draw focal stacks, each with its sharp truth and the depth of every pixel."""
-    from napari_swinfusion.focal_stack import FocalStack
-    from napari_swinfusion.io import write_stack
+    """Draw focal stacks, each with its sharp image, its heights and a JSON file of how it was taken."""
+    from napari_swinfusion.simulation import Microscope
     from napari_swinfusion.simulation import simulate as draw
 
+    given = locals()
+    fixed = {name: given[name] for name in _MICROSCOPE if given[name] is not None}
+    options: dict[str, Any] = {"preset": preset, "n_planes": planes, "height": size, "width": size, "bits": bits}
+    if textures is not None:
+        from napari_swinfusion.training.textures import folder_textures
+
+        options["textures"] = [texture.numpy() for texture in folder_textures(textures).values()]
     out.mkdir(parents=True, exist_ok=True)
     for number in range(seed, seed + count):
-        drawn = draw(preset=preset, n_planes=planes, height=size, width=size, photons=photons, seed=number)
-        answers = {"truth": drawn.truth, "depth": drawn.depth}
-        parts = {"stack": drawn.stack} | {
-            role: FocalStack(data=image[None], axes="ZYX", name=f"{preset} {role}", metadata=drawn.stack.metadata)
-            for role, image in answers.items()
-        }
-        for role, part in parts.items():
-            written = write_stack(part, out / f"{preset}-{number:04d}-{role}.ome.tif", overwrite=overwrite)
-            typer.echo(written)
+        options |= {"photons": photons or None, "seed": number}
+        drawn = draw(**options)
+        if fixed:
+            drawn = draw(**options, microscope=Microscope(**{**asdict(drawn.microscope), **fixed}))
+        for path in write_simulated(drawn, out, f"{preset}-{number:04d}", overwrite=overwrite):
+            typer.echo(path)
+
+
+def write_simulated(drawn: SimulatedStack, folder: Path, name: str, *, overwrite: bool = False) -> list[Path]:
+    """Write a simulated stack and its answers into `folder`, and return the files.
+
+    `NAME.ome.tif` is what the microscope saved; `NAME.truth.ome.tif` the noise-free all-in-focus image, grey levels;
+    `NAME.height.ome.tif` the height of what is seen above the first plane, µm; `NAME.nearest.ome.tif` the nearest
+    plane, -1 where none is in focus; `NAME.json` says how all was made.
+    """
+    from napari_swinfusion.io import check_outputs, write_stack, write_text
+
+    parts = {"": drawn.stack, ".truth": _as_stack(drawn, drawn.truth), ".height": _as_stack(drawn, drawn.height)}
+    nearest = drawn.nearest.copy()
+    nearest[drawn.unfocused] = -1
+    parts[".nearest"] = _as_stack(drawn, nearest)
+    files = {role: folder / f"{name}{role}.ome.tif" for role in parts}
+    story = folder / f"{name}.json"
+    check_outputs([*files.values()], overwrite=overwrite)
+    for role, part in parts.items():
+        write_stack(part, files[role], overwrite=overwrite)
+    facts = {
+        "files": {role.strip(".") or "stack": path.name for role, path in files.items()},
+        "planes": drawn.stack.n_planes,
+        "white": drawn.white,
+        "lamp": drawn.lamp,
+        "shifts": drawn.shifts.tolist(),
+        "microscope": asdict(drawn.microscope),
+        "camera": asdict(drawn.camera),
+        "acquisition": asdict(drawn.acquisition),
+    }
+    write_text(story, json.dumps(facts, indent=1) + "\n")
+    return [*files.values(), story]
+
+
+def _as_stack(drawn: SimulatedStack, image: Any) -> FocalStack:
+    return replace(drawn.stack, data=image[None])

@@ -7,20 +7,22 @@ from pathlib import Path
 
 from napari_swinfusion.errors import InputError, LoadError
 from napari_swinfusion.focal_stack import FocalStack
-from napari_swinfusion.io.plane_folder import find_planes, natural_key, read_folder, read_planes
+from napari_swinfusion.io.plane_folder import find_planes, is_image, natural_key, read_folder, read_planes
 from napari_swinfusion.io.raster import RASTER_SUFFIXES, read_raster
 from napari_swinfusion.io.tiff import read_tiff
-from napari_swinfusion.io.write import check_outputs, free_name, read_provenance, write_fused, write_stack
+from napari_swinfusion.io.write import check_outputs, free_name, read_provenance, write_fused, write_stack, write_text
 
 __all__ = [
     "check_outputs",
     "find_planes",
     "free_name",
+    "is_image",
     "natural_key",
     "read_provenance",
     "read_stack",
     "write_fused",
     "write_stack",
+    "write_text",
 ]
 
 

@@ -43,7 +43,7 @@ def find_planes(folder: Path) -> tuple[list[Path], tuple[str, ...]]:
         If it cannot be told which files are the planes.
     """
     with damage_as_load_error(folder):
-        files = sorted((path for path in folder.iterdir() if _is_plane_name(path)), key=natural_key)
+        files = sorted((path for path in folder.iterdir() if is_image(path)), key=natural_key)
     if not files:
         raise LoadError(f"The folder {folder} holds no TIFF, PNG or JPEG files; give the folder of the planes.")
     families: dict[str, list[Path]] = defaultdict(list)
@@ -129,7 +129,8 @@ def read_planes(paths: Sequence[Path], *, axes: str | None = None) -> FocalStack
     return collapse_equal_samples(stack)
 
 
-def _is_plane_name(path: Path) -> bool:
+def is_image(path: Path) -> bool:
+    """Tell whether a path is a visible TIFF, PNG or JPEG file, by its name."""
     return path.suffix.casefold() in PLANE_SUFFIXES and not path.name.startswith(".") and path.is_file()
 
 

@@ -131,6 +131,20 @@ def write_stack(stack: FocalStack, path: Path, *, overwrite: bool = False) -> Pa
     return _write_all([output], overwrite=overwrite)[0]
 
 
+def write_text(path: Path, text: str) -> Path:
+    """Write a text file, UTF-8, whole or not at all; one that is there is replaced."""
+    partial = path.with_name(f".swinfusion-{secrets.token_hex(6)}.partial")
+    try:
+        with partial.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        _replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+    return path
+
+
 def read_provenance(path: str | Path) -> dict[str, Any]:
     """Return the provenance that `write_fused` or `write_stack` left in a file.
 

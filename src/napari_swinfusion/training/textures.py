@@ -11,7 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from napari_swinfusion.io import read_stack
+from napari_swinfusion.errors import LoadError
+from napari_swinfusion.io import is_image, read_stack
 
 # Shipped inside the scikit-image wheel (BSD-3 or public domain). `cell` and `immunohistochemistry` stay out: benchmarks
 # use them.
@@ -44,6 +45,19 @@ def file_textures(paths: Sequence[Path]) -> dict[str, Tensor]:
         If a file is missing or not an image.
     """
     return {path.name: as_texture(read_stack(path).read(plane=0)[0]) for path in paths}
+
+
+def folder_textures(folder: Path) -> dict[str, Tensor]:
+    """Return the images of a folder by name, grey `(h, w)` in [0, 1].
+
+    Raises
+    ------
+    LoadError
+        If the folder holds no image, or one that cannot be read.
+    """
+    if not folder.is_dir() or not (paths := sorted(path for path in folder.iterdir() if is_image(path))):
+        raise LoadError(f"The folder {folder} holds no TIFF, PNG or JPEG files; give a folder of sharp images.")
+    return file_textures(paths)
 
 
 def as_texture(image: NDArray[Any]) -> Tensor:
