@@ -60,7 +60,7 @@ def test_wave_optics_is_the_transform_of_the_pupil(aperture: float, waves: float
     y, x = np.mgrid[-side // 2 : side // 2, -side // 2 : side // 2]
     rho = np.hypot(y, x) / radius
     path = 2 * (1 - np.sqrt(np.clip(1 - (aperture * rho) ** 2, 0, 1))) / aperture**2
-    pupil = (rho <= 1) * np.exp(2j * np.pi * (waves * path + spherical * rho**4))
+    pupil = (rho <= 1) * np.exp(2j * np.pi * (waves * path + spherical * (rho**4 - rho**2)))
     drawn = np.fft.ifft2(np.abs(np.fft.fft2(pupil)) ** 2).real
     expected = drawn[0, : 2 * radius] / drawn[0, 0]
 
@@ -78,6 +78,14 @@ def test_spherical_aberration_tells_above_from_below() -> None:
     torch.testing.assert_close(below, above, atol=1e-5, rtol=0)
     below, above = defocus_transfer(Microscope(spherical=0.5), either_side, frequency)
     assert (below - above).abs().max() > 0.1
+
+
+@pytest.mark.parametrize("spherical", [-0.25, 0.25, 0.5])
+def test_focus_is_where_the_image_is_sharpest(spherical: float) -> None:
+    microscope = Microscope(spherical=spherical)
+    distance = torch.linspace(-12, 12, 49)
+    passed = defocus_transfer(microscope, distance, radial_frequency(64, 64)).sum((1, 2))
+    assert abs(float(distance[passed.argmax()])) < 0.2 * microscope.depth_of_field
 
 
 def test_a_phase_object_shows_out_of_focus_only_and_turns_over() -> None:

@@ -78,5 +78,9 @@ def test_depth_is_of_what_hides_and_of_what_glows() -> None:
     half[:, :4] = 1
     hidden = Scene((Layer(flat(side, 1), flat(side, 1), flat(side, 0)), Layer(flat(side, 0.5), half, flat(side, 3))))
     assert depth_of(hidden)[0].tolist() == [3.0] * 4 + [0.0] * 4
-    glowing = Scene((Layer(half, flat(side, 1), flat(side, 1)), Layer(1 - half, flat(side, 1), flat(side, 2))), True)
-    assert depth_of(glowing)[0].tolist() == [1.0] * 4 + [2.0] * 4
+    spot = flat(side, 0)
+    spot[:, 0] = 1
+    glowing = Scene(
+        (Layer(flat(side, 0.01), flat(side, 1), flat(side, 1)), Layer(spot, flat(side, 1), flat(side, 2))), True
+    )
+    assert depth_of(glowing)[0].tolist() == [2.0] * 4 + [1.0] * 4

@@ -4,8 +4,9 @@ Three kinds (`Microscope.spread`):
 
 "wave"
     Scalar wave optics of a round pupil: the point spread is the squared modulus of the pupil's Hankel transform, the
-    pupil carrying the phase of defocus, n z (1 - sqrt(1 - (NA ρ / n)²)) / λ waves, and of spherical aberration, W040 ρ⁴
-    (Goodman, Introduction to Fourier Optics, chapters 6 and 7; defocus exact instead of paraxial).
+    pupil carrying the phase of defocus, n z (1 - sqrt(1 - (NA ρ / n)²)) / λ waves, and of spherical aberration,
+    W040 (ρ⁴ - ρ²), balanced so that focus is where the image is sharpest (Goodman, Introduction to Fourier Optics,
+    chapters 6 and 7; defocus exact instead of paraxial).
 "disk"
     Geometric optics: a uniform disk of radius r px, whose transfer function is 2 J1(x) / x with x = 2 π r f.
 "gaussian"
@@ -104,7 +105,7 @@ def _wave_table(aperture: float, spherical: float) -> Tensor:
     waves = np.arange(-MAX_WAVES, MAX_WAVES + WAVE_STEP / 2, WAVE_STEP)
     # Paraxially ρ²; the exact path of a high aperture is longer at the rim.
     path = 2 * (1 - np.sqrt(1 - (aperture * rho) ** 2)) / aperture**2
-    phase = 2 * np.pi * (waves[:, None] * path + spherical * rho**4)
+    phase = 2 * np.pi * (waves[:, None] * path + spherical * (rho**4 - rho**2))
     steepest = 2 * MAX_WAVES / math.sqrt(1 - aperture**2) + 4 * abs(spherical)
     step = 0.14  # the spread has no frequency above 2, so that a step below 0.25 misses nothing
     radius = np.arange(0, steepest + 8, step)

@@ -12,6 +12,7 @@ from dataclasses import replace
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from napari_swinfusion.simulation.microscope import Microscope
 from napari_swinfusion.simulation.optics import defocus_transfer, phase_transfer, radial_frequency
@@ -19,6 +20,7 @@ from napari_swinfusion.simulation.scene import Layer, Scene
 
 # Two levels a plane; a layer's pixel belongs to the two nearest in proportion, so that height stays continuous.
 LEVEL_STEP = 0.5
+GLOW_REACH = 3  # px
 
 
 class View:
@@ -72,14 +74,17 @@ def render_sharp(scene: Scene, view: View) -> Tensor:
 def depth_of(scene: Scene) -> Tensor:
     """Return the height `(h, w)`, planes, of what is seen.
 
-    Of the nearest layer that covers at least half; in fluorescence, of the layer that glows brightest.
+    Of the nearest layer that covers at least half; in fluorescence, of the layer that glows most within a few pixels:
+    darkness has no height of its own.
     """
+    if scene.additive:
+        glow = torch.stack([layer.light * layer.alpha for layer in scene.layers])
+        nearby = functional.avg_pool2d(glow, 2 * GLOW_REACH + 1, stride=1, padding=GLOW_REACH, count_include_pad=False)
+        heights = torch.stack([layer.height for layer in scene.layers])
+        return heights.gather(0, nearby.argmax(0, keepdim=True))[0]
     depth = scene.layers[0].height
-    brightest = scene.layers[0].light
     for layer in scene.layers[1:]:
-        seen = layer.light > brightest if scene.additive else layer.alpha > 0.5
-        depth = torch.where(seen, layer.height, depth)
-        brightest = torch.maximum(brightest, layer.light)
+        depth = torch.where(layer.alpha > 0.5, layer.height, depth)
     return depth
 
 

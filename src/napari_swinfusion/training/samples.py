@@ -24,7 +24,7 @@ SHARES = {
     "two-plane": 0.18,
 }
 # Steps between planes, depths of field: wider than what microscopists should choose, because they do.
-STEP_RANGE = (0.3, 2.5)
+STEP_RANGE = (0.25, 2.5)
 MOST_PLANES = 16
 # A plane that shows nothing is in focus nowhere.
 _NOWHERE = 1e3
