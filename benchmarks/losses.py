@@ -237,7 +237,7 @@ def main() -> None:
     """Train, judge, print the table and save the figures as JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", type=Path, default=RESULTS / "losses.json", help="where the numbers go")
-    parser.add_argument("--steps", type=int, default=500, help="optimiser steps of each network")
+    parser.add_argument("--steps", type=int, default=350, help="optimiser steps of each network")
     options = parser.parse_args()
 
     torch.set_num_threads(1)
