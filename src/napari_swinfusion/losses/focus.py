@@ -10,7 +10,11 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional
 
-# Two planes away in depth is as bad as four tolerances of error.
+# Two planes away in depth is as bad as four tolerances of error. It sets the floor of the depth error that this target
+# can teach: on textured pixels of simulated stacks (a tolerance of 0.003, as at 20,000 photons) the target itself lies
+# 0.62 plane from the depth, 0.40 with a quarter, 0.33 with an eighth; the nearest plane lies 0.31 (heights beyond the
+# stack make 0.10 of each). The plane it names is then farther from the truth: 48.5, 46.7 and 45.9 dB without noise,
+# 44.9 for the nearest.
 _PLANES = 0.5
 
 
