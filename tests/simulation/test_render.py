@@ -72,15 +72,22 @@ def test_a_phase_object_has_more_contrast_out_of_focus_than_in() -> None:
     assert render_sharp(scene, view).std() < 1e-4
 
 
-def test_depth_is_of_what_hides_and_of_what_glows() -> None:
-    side = 8
+def test_depth_is_of_what_shows_detail() -> None:
+    side = 32
     half = flat(side, 0)
-    half[:, :4] = 1
-    hidden = Scene((Layer(flat(side, 1), flat(side, 1), flat(side, 0)), Layer(flat(side, 0.5), half, flat(side, 3))))
-    assert depth_of(hidden)[0].tolist() == [3.0] * 4 + [0.0] * 4
+    half[:, :16] = 1
+    grain = torch.rand(side, side, generator=torch.Generator().manual_seed(0))
+    ground = Layer(flat(side, 0.8), flat(side, 1), flat(side, 0))
+    plain, veil = Layer(flat(side, 0.5), half, flat(side, 3)), Layer(grain, half * 0.3, flat(side, 5))
+    assert depth_of(Scene((ground, plain)))[8].tolist() == [3.0] * 19 + [0.0] * 13
+    assert depth_of(Scene((ground, veil)))[8].tolist() == [5.0] * 19 + [0.0] * 13
+    hidden = Layer(grain, flat(side, 1), flat(side, 2))
+    assert depth_of(Scene((hidden, plain)))[8, :10].tolist() == [3.0] * 10
+
+
+def test_in_fluorescence_darkness_has_the_height_of_the_glow_beside_it() -> None:
+    side = 32
     spot = flat(side, 0)
     spot[:, 0] = 1
-    glowing = Scene(
-        (Layer(flat(side, 0.01), flat(side, 1), flat(side, 1)), Layer(spot, flat(side, 1), flat(side, 2))), True
-    )
-    assert depth_of(glowing)[0].tolist() == [2.0] * 4 + [1.0] * 4
+    haze, glow = Layer(flat(side, 0.01), flat(side, 1), flat(side, 1)), Layer(spot, flat(side, 1), flat(side, 2))
+    assert depth_of(Scene((haze, glow), additive=True))[8].tolist() == [2.0] * 4 + [1.0] * 28

@@ -20,7 +20,9 @@ from napari_swinfusion.simulation.scene import Layer, Scene
 
 # Two levels a plane; a layer's pixel belongs to the two nearest in proportion, so that height stays continuous.
 LEVEL_STEP = 0.5
-GLOW_REACH = 3  # px
+# How far the eye looks for detail, px, and how much it takes for some.
+REACH = 3
+LEAST_DETAIL = 0.004
 
 
 class View:
@@ -72,20 +74,31 @@ def render_sharp(scene: Scene, view: View) -> Tensor:
 
 
 def depth_of(scene: Scene) -> Tensor:
-    """Return the height `(h, w)`, planes, of what is seen.
+    """Return the height `(h, w)`, planes, of what is seen: of the layer that shows most detail within a few pixels.
 
-    Of the nearest layer that covers at least half; in fluorescence, of the layer that glows most within a few pixels:
-    darkness has no height of its own.
+    Detail is the local standard deviation of a layer's light and opacity, as much of it as the layers before let
+    through. Where none shows any, it is the nearest layer that covers at least half; in fluorescence, the brightest.
     """
+    light = torch.stack([layer.light for layer in scene.layers])
+    alpha = torch.stack([layer.alpha for layer in scene.layers])
+    heights = torch.stack([layer.height for layer in scene.layers])
     if scene.additive:
-        glow = torch.stack([layer.light * layer.alpha for layer in scene.layers])
-        nearby = functional.avg_pool2d(glow, 2 * GLOW_REACH + 1, stride=1, padding=GLOW_REACH, count_include_pad=False)
-        heights = torch.stack([layer.height for layer in scene.layers])
-        return heights.gather(0, nearby.argmax(0, keepdim=True))[0]
-    depth = scene.layers[0].height
-    for layer in scene.layers[1:]:
-        depth = torch.where(layer.alpha > 0.5, layer.height, depth)
-    return depth
+        detail, plain = _local_deviation(light * alpha), _local_mean(light * alpha).argmax(0)
+    else:
+        clear = (1 - alpha).clamp(0, 1)
+        passed = torch.stack([clear[k + 1 :].prod(0) for k in range(len(clear))])
+        detail = passed * (_local_deviation(light) * _local_mean(alpha) + _local_deviation(alpha))
+        plain = len(alpha) - 1 - (alpha.flip(0) > 0.5).byte().argmax(0)
+    most, seen = detail.max(0)
+    return heights.gather(0, torch.where(most > LEAST_DETAIL, seen, plain)[None])[0]
+
+
+def _local_mean(layers: Tensor) -> Tensor:
+    return functional.avg_pool2d(layers, 2 * REACH + 1, stride=1, padding=REACH, count_include_pad=False)
+
+
+def _local_deviation(layers: Tensor) -> Tensor:
+    return (_local_mean(layers.square()) - _local_mean(layers).square()).clamp(min=0).sqrt()
 
 
 class _SeenLayer:
