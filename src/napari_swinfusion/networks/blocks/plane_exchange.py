@@ -25,12 +25,23 @@ class PlaneExchange(nn.Module):
         self.taps = nn.Parameter(taps)
         self.project = nn.Linear(dim, dim)
 
-    def forward(self, tokens: Tensor) -> Tensor:
-        """Return the tokens `(b, n, h, w, dim)` after the exchange over n."""
-        return in_bands(self._exchange, tokens, axis=2)
+    def forward(self, tokens: Tensor, merged: Tensor | None = None) -> Tensor:
+        """Return the tokens `(b, n, h, w, dim)` after the exchange over n.
 
-    def _exchange(self, tokens: Tensor) -> Tensor:
-        over_planes = torch.cat([tokens.mean(1, keepdim=True), tokens.amax(1, keepdim=True)], dim=-1)
+        `merged` `(b, h, w, dim)`, what a merger made of the planes, takes the place of their mean.
+        """
+        if merged is None:
+            return in_bands(self._exchange, tokens, axis=2)
+
+        def step(band: Tensor) -> Tensor:
+            first, planes = band[:, :1], band[:, 1:]
+            return torch.cat([first, self._exchange(planes, first)], dim=1)
+
+        return in_bands(step, torch.cat([merged.unsqueeze(1), tokens], dim=1), axis=2)[:, 1:]
+
+    def _exchange(self, tokens: Tensor, mean: Tensor | None = None) -> Tensor:
+        mean = tokens.mean(1, keepdim=True) if mean is None else mean
+        over_planes = torch.cat([mean, tokens.amax(1, keepdim=True)], dim=-1)
         compared = functional.gelu(self.own(tokens) + self.shared(over_planes))
         padded = functional.pad(compared, (0, 0, 0, 0, 0, 0, 1, 1))
         below, here, above = self.taps.to(compared.dtype)

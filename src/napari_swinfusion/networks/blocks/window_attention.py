@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from napari_swinfusion.errors import ConfigError
+from napari_swinfusion.networks.blocks.heads import check_heads
 
 Similarity = Literal["cosine", "dot"]
 
@@ -71,10 +72,7 @@ class WindowAttention(nn.Module):
         attention_drop: float = 0.0,
     ) -> None:
         super().__init__()
-        if dim % num_heads:
-            fitting = [heads for heads in range(1, dim + 1) if dim % heads == 0]
-            near = min(fitting, key=lambda heads: abs(heads - num_heads))
-            raise ConfigError(f"{num_heads} heads cannot share {dim} channels evenly; the nearest number is {near}.")
+        check_heads(dim, num_heads)
         if similarity not in ("cosine", "dot"):
             raise ConfigError(f"There is no similarity '{similarity}'; choose cosine or dot.")
         if similarity == "cosine" and qk_scale is not None:
