@@ -10,6 +10,7 @@ import argparse
 import json
 from pathlib import Path
 
+from napari_swinfusion.training.events import read_events
 from napari_swinfusion.weights import read_header, read_model, save_model
 from napari_swinfusion.weights.catalogue import SUFFIX, shipped_folder
 
@@ -25,7 +26,7 @@ def main() -> None:
 
     source = options.run / f"model{SUFFIX}"
     story = {"summary": options.summary, **read_header(source)["story"]}
-    story["log"] = [json.loads(line) for line in (options.run / "log.jsonl").read_text().splitlines()]
+    story["log"] = [line for line in read_events(options.run) if line.get("event", "progress") == "progress"]
     if options.quality:
         story["quality"] = json.loads(options.quality.read_text())
     save_model(read_model(source), shipped_folder() / f"{options.name}{SUFFIX}", story)

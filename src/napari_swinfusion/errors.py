@@ -45,5 +45,9 @@ class OutOfMemoryError(SwinFusionError, MemoryError):
     """Even the smallest tile does not fit the device's memory."""
 
 
+class TrainingError(SwinFusionError, RuntimeError):
+    """A training cannot go on; what was learned before is kept."""
+
+
 class CancelledError(SwinFusionError):
     """The user cancelled the job; nothing was written."""

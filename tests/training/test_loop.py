@@ -6,14 +6,19 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
 from napari_swinfusion import load_model
-from napari_swinfusion.networks import build_network
-from napari_swinfusion.training.loop import TrainingConfig, train
+from napari_swinfusion.errors import OutOfMemoryError, TrainingError
+from napari_swinfusion.networks import Fused, build_network
+from napari_swinfusion.training.checkpoint import CHECKPOINT, PREVIOUS
+from napari_swinfusion.training.events import EventLog, Wish, read_events
+from napari_swinfusion.training.loop import Trainer, TrainingConfig, run
+from napari_swinfusion.training.pretraining import SimulatedStacks, train, with_truth
 from napari_swinfusion.training.samples import draw_batch, draw_length
 from napari_swinfusion.training.textures import bundled_textures, file_textures
 
@@ -28,14 +33,25 @@ def textures() -> dict[str, Tensor]:
     return bundled_textures()
 
 
+def new_trainer(config: TrainingConfig = CONFIG, **options: Any) -> Trainer:
+    torch.manual_seed(3)
+    source, objective = options.pop("source", SimulatedStacks([])), options.pop("objective", with_truth(config))
+    return Trainer(build_network("hybrid", TINY), source, objective, config, **options)
+
+
+def same_weights(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
+    return all(torch.equal(one[name], other[name]) for name in one)
+
+
 def test_training_makes_a_better_network(textures: dict[str, Tensor], tmp_path: Path) -> None:
     torch.manual_seed(0)
-    lines: list[dict[str, float]] = []
+    lines: list[dict[str, Any]] = []
     config = replace(CONFIG, steps=90, checkpoint_every=30, planes_per_step=12, average=0.9)
     path = train(build_network("hybrid", TINY), textures, config, tmp_path, report=lines.append)
-    assert [line["step"] for line in lines] == [30, 60, 90]
-    assert lines[-1]["image"] < lines[0]["image"] - 0.1
-    assert [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()] == lines
+    assert read_events(tmp_path) == lines
+    told = [line for line in lines if line["event"] == "progress"]
+    assert [line["step"] for line in told] == [30, 60, 90]
+    assert told[-1]["image"] < told[0]["image"]
     trained = load_model(path)
     torch.manual_seed(0)
     fresh = build_network("hybrid", TINY)
@@ -47,31 +63,196 @@ def test_training_makes_a_better_network(textures: dict[str, Tensor], tmp_path: 
     assert error[1] < error[0]
 
 
-def test_a_resumed_run_ends_with_the_same_bits(textures: dict[str, Tensor], tmp_path: Path) -> None:
-    def run(folder: Path, steps: int) -> None:
+def test_D9_a_resumed_run_ends_with_the_same_bits(textures: dict[str, Tensor], tmp_path: Path) -> None:
+    def go(folder: Path, steps: int) -> None:
         torch.manual_seed(3)
-        network = build_network("hybrid", TINY)
-        train(network, textures, replace(CONFIG, steps=CONFIG.steps), folder, until=steps)
+        train(build_network("hybrid", TINY), textures, CONFIG, folder, until=steps)
 
-    run(tmp_path / "unbroken", 8)
-    run(tmp_path / "broken", 4)
-    run(tmp_path / "broken", 8)
+    go(tmp_path / "unbroken", 8)
+    go(tmp_path / "broken", 3)  # Between two lines of the log: their means have to come out the same too.
+    go(tmp_path / "broken", 8)
     ends = [load_model(tmp_path / name / "model.safetensors").state_dict() for name in ("unbroken", "broken")]
-    assert all(torch.equal(ends[0][name], ends[1][name]) for name in ends[0])
-    lines = [(tmp_path / name / "log.jsonl").read_text().splitlines() for name in ("unbroken", "broken")]
-    losses = [[json.loads(line)["loss"] for line in part] for part in lines]
-    assert losses[0] == losses[1]
+    assert same_weights(*ends)
+    lines = [[e for e in read_events(tmp_path / name) if e["event"] == "progress"] for name in ("unbroken", "broken")]
+    assert lines[0][-1]["loss"] == lines[1][-1]["loss"]
+
+
+def test_D8_C3_a_kill_between_the_two_renames_of_a_checkpoint_loses_one_interval(tmp_path: Path) -> None:
+    trainer = new_trainer()
+    run(trainer, tmp_path, until=4)
+    run(trainer, tmp_path, until=8)
+    assert (tmp_path / PREVIOUS).exists()
+    (tmp_path / CHECKPOINT).unlink()
+    resumed = new_trainer()
+    assert resumed.resume(tmp_path)
+    assert resumed.standing.step == 4
+    run(resumed, tmp_path, until=8)
+    assert same_weights(resumed.average, trainer.average)
+
+
+def test_C3_a_checkpoint_that_cannot_be_written_leaves_the_one_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainer = new_trainer()
+    run(trainer, tmp_path, until=2)
+
+    def full(tensors: dict[str, Tensor], path: Path, **_: Any) -> None:
+        path.write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("napari_swinfusion.training.checkpoint.save_file", full)
+    with pytest.raises(OSError, match="No space left"):
+        run(trainer, tmp_path, until=3)
+    resumed = new_trainer()
+    assert resumed.resume(tmp_path)
+    assert resumed.standing.step == 2
+
+
+def test_D10_a_loss_that_is_not_finite_stops_and_keeps_the_last_good_weights(tmp_path: Path) -> None:
+    config = CONFIG
+
+    def poisoned(fused: Fused, batch: Any) -> dict[str, Tensor]:
+        terms = with_truth(config)(fused, batch)
+        return terms | {"loss": terms["loss"] * (float("nan") if trainer.standing.step == 5 else 1.0)}
+
+    trainer = new_trainer(objective=poisoned)
+    with pytest.raises(TrainingError, match="step 5 is not finite; its batch: simulated stacks"):
+        run(trainer, tmp_path, until=8)
+    resumed = new_trainer()
+    assert resumed.resume(tmp_path)
+    assert resumed.standing.step == 5
+    assert all(torch.isfinite(tensor).all() for tensor in resumed.average.values())
+
+
+@pytest.mark.parametrize(
+    "error",
+    [torch.OutOfMemoryError("CUDA out of memory"), RuntimeError("MPS backend out of memory"), MemoryError()],
+    ids=["cuda", "mps", "cpu"],
+)
+def test_D12_B1_B2_out_of_memory_makes_the_batch_smaller_and_says_so(tmp_path: Path, error: Exception) -> None:
+    class TwoPlanes(SimulatedStacks):
+        def draw(self, generator: torch.Generator, n: int, size: int, planes_per_step: int) -> Any:
+            return super().draw(generator, 2, size, planes_per_step)
+
+    def hungry(fused: Fused, batch: Any) -> dict[str, Tensor]:
+        if len(batch.planes) > 2:
+            raise error
+        return with_truth(CONFIG)(fused, batch)
+
+    calm, trainer = (
+        new_trainer(source=TwoPlanes([]), objective=objective, log=EventLog(tmp_path))
+        for objective in (with_truth(CONFIG), hungry)
+    )
+    calm.advance()
+    trainer.advance()
+    assert [event["text"] for event in read_events(tmp_path)] == [
+        "Memory ran out: batches are now computed in 2 parts; the result is the same."
+    ]
+    for one, other in zip(calm.network.parameters(), trainer.network.parameters(), strict=True):
+        torch.testing.assert_close(
+            trainer.optimizer.state[other]["exp_avg"], calm.optimizer.state[one]["exp_avg"], rtol=1e-3, atol=1e-6
+        )
+
+
+def test_D12_crops_shrink_where_one_stack_is_too_large(tmp_path: Path) -> None:
+    def hungry(fused: Fused, batch: Any) -> dict[str, Tensor]:
+        if batch.planes.shape[-1] > 64:
+            raise MemoryError
+        return with_truth(CONFIG)(fused, batch)
+
+    config = replace(CONFIG, size=128, late_size=128, planes_per_step=2)
+    trainer = new_trainer(config, objective=hungry, log=EventLog(tmp_path))
+    trainer.advance()
+    assert "crops are now 64 px instead of 128 px" in read_events(tmp_path)[-1]["text"]
+
+
+def test_B3_a_size_that_the_user_fixed_is_not_overridden() -> None:
+    def hungry(fused: Fused, batch: Any) -> dict[str, Tensor]:
+        raise MemoryError
+
+    config = replace(CONFIG, size=128, late_size=128, planes_per_step=2)
+    with pytest.raises(OutOfMemoryError, match="choose smaller crops"):
+        new_trainer(config, objective=hungry, size_is_fixed=True).advance()
+
+
+def test_B4_another_runtime_error_is_shown_unchanged() -> None:
+    def broken(fused: Fused, batch: Any) -> dict[str, Tensor]:
+        raise RuntimeError("shapes cannot be broadcast")
+
+    with pytest.raises(RuntimeError, match="shapes cannot be broadcast"):
+        new_trainer(objective=broken).advance()
+
+
+def test_D13_samples_are_drawn_in_the_training_process_and_their_fault_is_shown() -> None:
+    class Broken:
+        def draw(self, generator: torch.Generator, n: int, size: int, planes_per_step: int) -> Any:
+            raise OSError("the network drive is gone")
+
+    with pytest.raises(OSError, match="the network drive is gone"):
+        new_trainer(source=Broken()).advance()
+
+
+def test_a_pause_waits_with_a_checkpoint_and_goes_on(tmp_path: Path) -> None:
+    wishes: list[Wish] = ["resume", "pause", "pause", "resume"]
+    trainer = new_trainer(log=EventLog(tmp_path))
+    assert run(trainer, tmp_path, until=6, wish=lambda: wishes.pop(0) if wishes else "resume") == "resume"
+    names = [event["event"] for event in read_events(tmp_path)]
+    assert names == ["checkpoint", "paused", "resumed", "checkpoint", "checkpoint"]
+    assert trainer.standing.step == 6
+
+
+def launch(*arguments: str, restarts: int = 0, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    command += ["--max-restarts", str(restarts), *arguments]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.run(command, capture_output=True, text=True, timeout=250, env=environment, cwd=cwd)
 
 
 def test_two_processes_train_one_network(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    command += ["-m", "napari_swinfusion.training", "-o", str(tmp_path), "--steps", "3", "--config", json.dumps(TINY)]
-    done = subprocess.run(
-        command, capture_output=True, text=True, timeout=200, env={**os.environ, "OMP_NUM_THREADS": "1"}
-    )
+    arguments = ["-m", "napari_swinfusion.training", "-o", str(tmp_path), "--steps", "3", "--config", json.dumps(TINY)]
+    done = launch(*arguments)
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout.splitlines()[-1])["processes"] == 2
+    assert json.loads(done.stdout.splitlines()[-2])["processes"] == 2
     assert load_model(tmp_path / "model.safetensors").config.to_dict()["dim"] == 8
+
+
+DIES_ONCE = """
+import os, sys
+from pathlib import Path
+import torch
+sys.path.insert(0, {tests!r})
+from test_loop import CONFIG, SimulatedStacks, new_trainer
+from napari_swinfusion.training.loop import run
+from napari_swinfusion.training.processes import join_crew
+
+class Dies(SimulatedStacks):
+    def draw(self, generator, n, size, planes_per_step):
+        if trainer.standing.step == 6 and trainer.crew.rank == 1 and not Path("died").exists():
+            Path("died").touch()
+            os._exit(9)
+        return super().draw(generator, n, size, planes_per_step)
+
+for name, source in (("unbroken", SimulatedStacks([])), ("broken", Dies([]))):
+    Path(name).mkdir(exist_ok=True)
+    trainer = new_trainer(source=source, crew=join_crew())
+    trainer.resume(Path(name))
+    run(trainer, Path(name), until=CONFIG.steps)
+"""
+
+
+def test_D15_a_rank_that_dies_is_started_again_from_the_checkpoint(tmp_path: Path) -> None:
+    script = tmp_path / "train.py"
+    script.write_text(DIES_ONCE.format(tests=str(Path(__file__).parent)))
+    done = launch(str(script), restarts=3, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "died").exists()
+    ends = []
+    for name in ("unbroken", "broken"):
+        resumed = new_trainer()
+        assert resumed.resume(tmp_path / name)
+        assert resumed.standing.step == CONFIG.steps
+        ends.append(resumed.average)
+    assert same_weights(*ends)
 
 
 def test_samples_are_what_a_network_will_meet(textures: dict[str, Tensor]) -> None:
@@ -84,7 +265,7 @@ def test_samples_are_what_a_network_will_meet(textures: dict[str, Tensor]) -> No
         seen.add(n)
         assert batch.planes.shape[1] == n
         assert (h, w) == (48, 48)
-        assert 2 <= n <= 12
+        assert 2 <= n <= 16
         assert batch.clean.shape == batch.planes.shape
         assert batch.truth.shape == (b, h, w)
         assert all(torch.isfinite(part).all() for part in (batch.planes, batch.clean, batch.truth, batch.noise))

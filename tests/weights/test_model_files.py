@@ -47,7 +47,7 @@ def test_D4_a_foreign_or_misshapen_file_says_what_is_wrong(tmp_path: Path) -> No
 
 
 def test_an_unknown_model_names_the_nearest() -> None:
-    with pytest.raises(ModelError, match="neither a shipped network"):
+    with pytest.raises(ModelError, match="neither a known network"):
         load_model("defualt")
 
 

@@ -1,22 +1,35 @@
-"""Train a network on simulated stacks: `python -m napari_swinfusion.training -o runs/default`.
+"""The training process: `python -m napari_swinfusion.training RUN`, or `... -o runs/default` on simulated stacks.
 
-Started under `torchrun --nproc-per-node 2` it uses two processes. One JSON line an event on standard output.
+RUN is a run folder that `jobs.write_job` has filled: a fine-tuning on own images. With `-o` a network is trained on
+simulated stacks, as those that ship were. Either is resumed if its folder holds a checkpoint. Started under
+`torchrun --nproc-per-node 2 --max-restarts 3` it uses two processes.
+
+One JSON line an event goes to standard output, and a file of the run folder takes wishes such as "pause": see `events`.
+Exit status: 0 finished, 1 failed (the last event is `error`), 130 suspended.
 """
 
 from __future__ import annotations
 
 import json
+import signal
 import sys
+import traceback
 from pathlib import Path
 from typing import Annotated, Any
 
 import torch
 import typer
 
+from napari_swinfusion.errors import CancelledError
 from napari_swinfusion.networks import build_network
-from napari_swinfusion.training.loop import TrainingConfig, train
+from napari_swinfusion.training.events import Control, EventLog
+from napari_swinfusion.training.jobs import run_job
+from napari_swinfusion.training.loop import TrainingConfig
+from napari_swinfusion.training.pretraining import train
 from napari_swinfusion.training.textures import bundled_textures, file_textures
 from napari_swinfusion.weights import load_model
+
+FAILED, SUSPENDED = 1, 130
 
 
 def _tell(line: dict[str, Any]) -> None:
@@ -25,9 +38,10 @@ def _tell(line: dict[str, Any]) -> None:
 
 
 def main(
+    job: Annotated[Path | None, typer.Argument(metavar="[RUN]", help="Run folder of a fine-tuning.")] = None,
     out: Annotated[
-        Path, typer.Option("--out", "-o", help="Folder of checkpoint, log and model; resumed if it exists.")
-    ],
+        Path | None, typer.Option("--out", "-o", help="Folder of checkpoint, log and model; resumed if it exists.")
+    ] = None,
     architecture: Annotated[str, typer.Option(help="Registered network.")] = "hybrid",
     config: Annotated[str, typer.Option(help="Settings of the network, JSON.")] = "{}",
     steps: Annotated[int, typer.Option(help="Optimiser steps.")] = TrainingConfig.steps,
@@ -37,14 +51,34 @@ def main(
     texture: Annotated[list[Path] | None, typer.Option(help="Further sharp images to cut textures from.")] = None,
     threads: Annotated[int, typer.Option(help="Threads of each process.")] = 1,
 ) -> None:
-    """Train a network on simulated stacks with known truth."""
+    """Fine-tune on own images (RUN), or train on simulated stacks with known truth (-o)."""
+    folder = job or out
+    if folder is None or (job is not None and out is not None):
+        raise typer.BadParameter("give the run folder of a fine-tuning, or -o for simulated stacks")
     torch.set_num_threads(threads)
-    torch.manual_seed(seed)
-    network = load_model(base) if base else build_network(architecture, json.loads(config))
-    if torch.cuda.is_available():
-        network.cuda()
-    textures = bundled_textures() | file_textures(texture or [])
-    train(network, textures, TrainingConfig(steps=steps, seed=seed, **json.loads(settings)), out, report=_tell)
+    control = Control(folder)
+    control.clear()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, control.suspend)
+    try:
+        if job is not None:
+            run_job(job, report=_tell, wish=control.wish)
+        else:
+            torch.manual_seed(seed)
+            network = load_model(base) if base else build_network(architecture, json.loads(config))
+            if torch.cuda.is_available():
+                network.cuda()
+            training = TrainingConfig(steps=steps, seed=seed, **json.loads(settings))
+            textures = bundled_textures() | file_textures(texture or [])
+            train(network, textures, training, folder, report=_tell, wish=control.wish)
+    except CancelledError as error:
+        raise typer.Exit(SUSPENDED) from error
+    except Exception as error:
+        folder.mkdir(parents=True, exist_ok=True)
+        EventLog(folder, _tell).tell(
+            "error", text=str(error), kind=type(error).__name__, traceback=traceback.format_exc()
+        )
+        raise typer.Exit(FAILED) from error
 
 
 if __name__ == "__main__":
