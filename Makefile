@@ -3,10 +3,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format bench docs screenshots
+.PHONY: help setup demo test lint format bench bench-losses docs screenshots
 
 help: ## list the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 setup: ## create .venv and install everything, with the libraries that Qt needs
 	@$(PYTHON) tools/setup.py --window required
@@ -31,6 +31,9 @@ format: setup ## rewrite the code as ruff formats it
 bench: setup ## measure quality, then speed and memory
 	@$(BIN)/python -m benchmarks.quality
 	@$(BIN)/python -m benchmarks.speed
+
+bench-losses: setup ## train small networks with every recipe of losses and compare them
+	@$(BIN)/python -m benchmarks.losses
 
 docs: setup ## build the pages into site
 	@$(BIN)/python tools/fault_table.py --write

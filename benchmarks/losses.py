@@ -33,8 +33,8 @@ from napari_swinfusion.training.objective import objective
 from napari_swinfusion.training.samples import draw_batch, draw_length
 from napari_swinfusion.training.textures import bundled_textures
 
-NETWORK = {"stem_channels": 8, "dim": 32, "patch_size": 8, "depths": [2]}
-PLANES_PER_STEP, CROP, RATE, WARM_UP = 8, 128, 3e-3, 30
+NETWORK = {"stem_channels": 8, "dim": 32, "depths": [2]}
+PLANES_PER_STEP, CROP, RATE, WARM_UP = 8, 64, 3e-3, 30
 PHOTONS, PLANES, SIDE, FIRST_SEED = (20_000, 1_000), (3, 7), 192, 9_500_001
 PAIR_SIDE, CLOSE_UP = 512, (slice(300, 812), slice(400, 912))
 
@@ -237,7 +237,7 @@ def main() -> None:
     """Train, judge, print the table and save the figures as JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", type=Path, default=RESULTS / "losses.json", help="where the numbers go")
-    parser.add_argument("--steps", type=int, default=350, help="optimiser steps of each network")
+    parser.add_argument("--steps", type=int, default=400, help="optimiser steps of each network")
     options = parser.parse_args()
 
     torch.set_num_threads(1)

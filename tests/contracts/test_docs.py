@@ -33,10 +33,10 @@ def test_the_reference_pages_say_what_the_code_says() -> None:
 
 
 def test_every_make_target_that_the_docs_name_exists() -> None:
-    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
-    named = {target for page in PAGES for target in re.findall(r"`make ([a-z]+)", page.read_text(encoding="utf-8"))}
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    named = {target for page in PAGES for target in re.findall(r"`make ([a-z-]+)", page.read_text(encoding="utf-8"))}
     named |= {
-        target for block in code_blocks(README, "sh") for target in re.findall(r"^make ([a-z]+)", block, re.MULTILINE)
+        target for block in code_blocks(README, "sh") for target in re.findall(r"^make ([a-z-]+)", block, re.MULTILINE)
     }
     assert {"demo", "test"} <= named
     assert named <= targets

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from torch import Tensor
@@ -103,6 +105,14 @@ def test_weights_are_overridden_one_by_one() -> None:
     assert recipe.total({"total_variation": torch.tensor([2.0]), "binarisation": torch.tensor([100.0])}).item() == (
         pytest.approx(1 + 100 * RECIPES["microscopy"].weights["binarisation"])
     )
+
+
+def test_weights_that_make_no_loss_are_refused() -> None:
+    for weight in (-1.0, math.nan, math.inf):
+        with pytest.raises(ConfigError, match="number from 0 up"):
+            get_recipe("lytro", weights={"detail": weight})
+    with pytest.raises(ConfigError, match="leave at least one"):
+        get_recipe("lytro", weights=dict.fromkeys(RECIPES["lytro"].parts, 0.0))
 
 
 def test_what_is_unknown_is_refused_and_the_nearest_named(batch: Batch) -> None:

@@ -8,6 +8,7 @@ plane apart from its weights gets one term more, `focus`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from difflib import get_close_matches
@@ -146,11 +147,15 @@ class Recipe:
         Raises
         ------
         ConfigError
-            If there is no such term; the message names the nearest.
+            If there is no such term (the message names the nearest), a weight is negative or none is left.
         """
-        for name in weights:
+        for name, weight in weights.items():
             if name not in self.parts:
                 raise ConfigError(f"The recipe '{self.name}' has no term '{name}'; {_nearest(name, self.parts)}")
+            if not 0 <= weight < math.inf:
+                raise ConfigError(f"The weight of '{name}' is {weight}; it has to be a number from 0 up.")
+        if not any((self.weights | dict(weights)).values()):
+            raise ConfigError(f"All terms of the recipe '{self.name}' have the weight 0; leave at least one.")
         changed = {name: replace(self.parts[name], weight=weight) for name, weight in weights.items()}
         return replace(self, parts={**self.parts, **changed})
 
