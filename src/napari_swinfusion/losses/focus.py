@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 # Two planes away in depth is as bad as four tolerances of error. On textured pixels of simulated stacks, at a tolerance
-# of 0.003, the plane that this target names lies 0.33 plane from the depth and gives 49.8 dB without noise; with a whole
-# plane for half of one 0.36 and 50.6, with a quarter 0.31 and 49.0; the nearest in depth has 0.29 and 48.3.
+# of 0.003, the plane that this target names lies 0.33 plane from the depth and gives 49.8 dB without noise; with a
+# whole plane for half of one 0.36 and 50.6, with a quarter 0.31 and 49.0; the nearest in depth has 0.29 and 48.3.
 _PLANES = 0.5
 
 
