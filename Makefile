@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format bench bench-losses docs screenshots
+.PHONY: help setup demo test lint format bench bench-quality bench-losses docs screenshots
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -28,9 +28,12 @@ format: setup ## rewrite the code as ruff formats it
 	@$(BIN)/ruff check --fix
 	@$(BIN)/ruff format
 
-bench: setup ## measure quality, then speed and memory
-	@$(BIN)/python -m benchmarks.quality
+bench: bench-quality ## measure quality, then speed and memory
 	@$(BIN)/python -m benchmarks.speed
+
+bench-quality: setup ## measure quality and write its page and figure
+	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.quality --sheets docs/images/sheets
+	@$(BIN)/python -m benchmarks.report
 
 bench-losses: setup ## train small networks with every recipe of losses and compare them
 	@$(BIN)/python -m benchmarks.losses

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from benchmarks.methods import spread
+from benchmarks.scenes import held_out_textures
 from benchmarks.setting import RESULTS, describe_setting, read_image, real_images, save
-from benchmarks.simulated import held_out_textures
 from napari_swinfusion.losses import intensity, soft_target
 from napari_swinfusion.losses.filters import blur, laplacian, sobel
 from napari_swinfusion.losses.recipes import RECIPES, Recipe

@@ -1,49 +1,43 @@
-"""Quality on photograph pairs: PSNR where the sharp image is known (NYU-D), edge transfer where it is not."""
+"""Quality on photograph pairs: PSNR where the sharp image is known (NYU-D), edge transfer and its like where not."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from benchmarks.methods import Method, spread
+from benchmarks.methods import Contest, table
 from benchmarks.setting import read_image
-from napari_swinfusion import FocalStack, read_stack
+from napari_swinfusion import read_stack
+from napari_swinfusion.evaluation import find_cases, read_case, score
+from napari_swinfusion.metrics import METRICS
 from napari_swinfusion.metrics.reference import psnr
-from napari_swinfusion.metrics.transfer import qabf
 
-_LUMA = np.array([0.299, 0.587, 0.114])
+TRANSFER = ("qabf", "nmi", "qm", "qy", "qcb", "viff", "scd")
+FOLDERS = ("lytro", "mfi_whu")
 
 
-def measure_truth(methods: dict[str, Method], images: Path) -> dict[str, Any]:
+def measure(contest: Contest, images: Path) -> dict[str, Any]:
+    """Return the scores of every method, soft and hard, over the NYU-D, Lytro and MFI-WHU rows."""
+    return {"nyud": _on_truth(contest, images), **{folder: _on_sources(contest, images / folder) for folder in FOLDERS}}
+
+
+def _on_truth(contest: Contest, images: Path) -> dict[str, Any]:
     """Return PSNR (dB, all colours, range 255) over the NYU-D triplets."""
     folder = images / "nyud_gt"
-    scores: dict[str, list[float]] = {name: [] for name in methods}
+    rows: dict[str, list[dict[str, float]]] = {}
     for path in sorted((folder / "full_clear").iterdir()):
         truth = read_image(path)
         stack = read_stack([folder / "source_1" / path.name, folder / "source_2" / path.name])
-        for name, method in methods.items():
-            scores[name].append(psnr(method(stack).image, truth, data_range=255))
-    return {name: spread(found) for name, found in scores.items()}
+        for name, result in contest.fuse(stack, hard=True).items():
+            rows.setdefault(name, []).append({"psnr": psnr(result.image, truth, data_range=255)})
+    return table(rows)
 
 
-def measure_transfer(methods: dict[str, Method], images: Path, folder: str) -> dict[str, Any]:
-    """Return edge transfer (Qabf of the luma) over the pairs of a folder."""
-    scores: dict[str, list[float]] = {name: [] for name in methods}
-    for stack in _pairs(images / folder):
-        sources = np.stack([_luma(plane) for plane in np.asarray(stack.data)])
-        for name, method in methods.items():
-            scores[name].append(qabf(_luma(method(stack).image), sources))
-    return {name: spread(found) for name, found in scores.items()}
-
-
-def _pairs(folder: Path) -> Iterator[FocalStack]:
-    for first in sorted(folder.glob("*A.jpg")):
-        yield read_stack([first, first.with_name(first.name.replace("A.jpg", "B.jpg"))])
-
-
-def _luma(image: NDArray[Any]) -> NDArray[np.float64]:
-    return np.asarray(image @ _LUMA if image.ndim == 3 else image, dtype=np.float64)
+def _on_sources(contest: Contest, folder: Path) -> dict[str, Any]:
+    """Return what of the sources arrives, over the pairs of a folder, in luminance."""
+    rows: dict[str, list[dict[str, float]]] = {}
+    for paths in find_cases(folder):
+        case = read_case(paths)
+        for name, result in contest.fuse(case.stack, hard=True).items():
+            rows.setdefault(name, []).append(score(result, case, [METRICS[metric] for metric in TRANSFER]))
+    return table(rows)

@@ -1,151 +1,104 @@
-"""Quality on simulated stacks, where the all-in-focus image and the depth are known.
-
-Seeds and textures are disjoint from training: half of the scenes are drawn from procedural textures with seeds that
-training never takes, half are cut from microscope images that training never sees (left out where absent).
-"""
+"""Quality on simulated stacks, where the all-in-focus image and the depth are known."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from scipy import ndimage
 
-from benchmarks.methods import TEXTBOOK, Method, spread
-from benchmarks.setting import read_image
-from napari_swinfusion import FusedImage
+from benchmarks.methods import FALLBACK, Contest, table
+from benchmarks.scenes import PLANES, SIDE, Scene, Textures, scenes
+from napari_swinfusion import FusedImage, compose
+from napari_swinfusion.decide.registry import COMPARATORS
+from napari_swinfusion.evaluation import score, simulated_case
+from napari_swinfusion.metrics import METRICS
 from napari_swinfusion.metrics.depth import depth_error
-from napari_swinfusion.metrics.reference import psnr, ssim, textured
-from napari_swinfusion.simulation import PRESETS, SimulatedStack, simulate
-from napari_swinfusion.simulation.camera import Camera
+from napari_swinfusion.metrics.reference import textured
+from napari_swinfusion.simulation import SimulatedStack
 
-PHOTONS = (20_000, 2_000, 500)
-PLANES = (5, 9, 15)
-SIDE = 256
-FIRST_SEED = 9_000_001
-HELD_OUT = (
-    "hela-cells-8bit_rgb.tif",
-    "embryos_grey.tif",
-    "maize_clsm.tif",
-    "organoid_bf_1.tif",
-    "fly_01_POS076_R.tif",
-    "bbbc007_A9p7d.tif",
-    "skimage_ihc.png",
-    "skimage_cell.png",
-)
+LEVELS: dict[str, float | None] = {"noise-free": None, "20000": 20_000, "2000": 2_000, "500": 500}
+MEASURED = ("psnr", "psnr-textured", "psnr-flat", "ssim", "ms-ssim", "depth-error")
+ORACLE = "oracle plane"
+"""The single plane that lies nearest the truth: what no selection without knowledge of the truth can beat."""
+QUICK_LEVELS = ("20000", "2000", "500")
+QUICK_PLANES = (5, 9)
 
 Scores = dict[str, float]
+Row = tuple[Scene, dict[str, Scores]]
 
 
-def held_out_textures(images: Path | None) -> list[NDArray[Any]]:
-    """Return the sharp grey images that training leaves out."""
-    if images is None:
-        return []
-    return [_grey(images / "micro_sharp" / name) for name in HELD_OUT]
+def measure(contest: Contest, textures: Textures, *, quick: bool = False) -> dict[str, Any]:
+    """Return by photon level the scores of every method, and the lead of each network over the others.
 
-
-def _grey(path: Path) -> NDArray[np.float32]:
-    image = np.squeeze(read_image(path)).astype(np.float32)
-    if image.ndim == 3:
-        image = image.mean(axis=0 if image.shape[0] <= 4 else -1)
-    return image
-
-
-def draw_stacks(textures: list[NDArray[Any]], photons: float) -> Iterator[tuple[str, SimulatedStack]]:
-    """Draw the benchmark: the same scenes for every number of photons, with the name of their preset."""
-    seed = FIRST_SEED
-    for preset in PRESETS:
-        for n_planes in PLANES:
-            for source in (None, textures):
-                seed += 1
-                if source == []:
-                    continue
-                yield (
-                    preset,
-                    simulate(
-                        preset=preset,
-                        n_planes=n_planes,
-                        height=SIDE,
-                        width=SIDE,
-                        photons=photons,
-                        seed=seed,
-                        textures=source,
-                    ),
-                )
-
-
-def score(result: FusedImage, case: SimulatedStack) -> Scores:
-    """Compare one result with the truth, in units of white."""
-    truth, image = case.truth / case.white, _in_true_light(result, case) / case.white
-    detail = textured(truth, data_range=1.0)
-    scores = {
-        "psnr": psnr(image, truth, data_range=1.0),
-        "ssim": ssim(image, truth, data_range=1.0),
-        "depth": depth_error(result.decision, case.depth),
-    }
-    for name, mask in (("textured", detail), ("flat", ~detail)):
-        there = bool(mask.any())
-        scores[f"psnr {name}"] = psnr(image, truth, data_range=1.0, mask=mask) if there else math.nan
-        if name == "textured":
-            scores["depth textured"] = depth_error(result.decision, case.depth, mask=mask) if there else math.nan
-    return scores
-
-
-def _in_true_light(result: FusedImage, case: SimulatedStack) -> NDArray[np.float64]:
-    """Return the image as under the steady lamp of the truth.
-
-    The illumination match brings all planes to one of them, whose lamp is not the truth's: that one factor, known
-    from the simulation and equal for all methods that used the same match, is taken out before the comparison.
+    Photons are counted on a pixel at white. `quick` takes 5 and 9 planes and leaves the noise-free level out.
     """
-    dark = Camera.offset * case.white
-    gains, offsets = (np.ravel(result.provenance[key]) for key in ("gains", "offsets"))
-    gain = float(np.mean(gains * np.array(case.lamp)))
-    offset = float(np.mean(gains * dark + offsets))
-    return (result.image.astype(np.float64) - offset) / gain + dark
-
-
-def measure(methods: dict[str, Method], textures: list[NDArray[Any]]) -> dict[str, Any]:
-    """Return per photon level the scores of every method and the network's lead over the others."""
     levels = {}
-    for photons in PHOTONS:
-        rows: dict[str, list[Scores]] = {name: [] for name in methods}
-        presets = []
-        for preset, case in draw_stacks(textures, photons):
-            presets.append(preset)
-            for name, method in methods.items():
-                rows[name].append(score(method(case.stack), case))
-        levels[str(photons)] = _summarise(rows, presets)
-    return {"stacks": len(presets), "side": SIDE, "planes": PLANES, "levels": levels}
+    planes = QUICK_PLANES if quick else PLANES
+    for level in QUICK_LEVELS if quick else LEVELS:
+        rows = [_judge(contest, scene, LEVELS[level], textures, hard=not quick) for scene in scenes(planes=planes)]
+        levels[level] = _summarise(contest, rows)
+    return {"stacks a level": len(rows), "side": SIDE, "planes": list(planes), "levels": levels}
 
 
-def _summarise(rows: dict[str, list[Scores]], presets: list[str]) -> dict[str, Any]:
-    table = {name: {key: spread([scores[key] for scores in found]) for key in found[0]} for name, found in rows.items()}
-    by_preset = {
-        name: {
-            preset: spread([scores["psnr"] for scores, of in zip(found, presets, strict=True) if of == preset])["mean"]
-            for preset in dict.fromkeys(presets)
-        }
-        for name, found in rows.items()
-    }
-    summary: dict[str, Any] = {"methods": table, "psnr by preset": by_preset}
-    if "network soft" in rows:
-        summary["lead"] = {
-            "over the best textbook method": _lead(rows, TEXTBOOK),
-            "over the best classical method": _lead(rows, (*TEXTBOOK, "tenengrad guarded")),
-        }
-    return summary
+def judge(result: FusedImage, case: SimulatedStack) -> Scores:
+    """Return the scores of one result, in units of white, dB and planes."""
+    found = score(result, simulated_case(case), [METRICS[name] for name in MEASURED])
+    detail = textured(case.truth, data_range=case.white)
+    if detail.any():
+        depth = case.depth.clip(0, case.stack.n_planes - 1)
+        found["depth-error textured"] = depth_error(result.decision, depth, mask=detail)
+    return found
 
 
-def _lead(rows: dict[str, list[Scores]], rivals: tuple[str, ...]) -> dict[str, float]:
-    """Return how far (dB) the network's mean lies above the best rival's, and above the best rival of each stack."""
-    own = np.array([scores["psnr"] for scores in rows["network soft"]])
-    theirs = np.array([[scores["psnr"] for scores in rows[name]] for name in rivals])
-    each = own - theirs.max(axis=0)
+def _judge(contest: Contest, scene: Scene, photons: float | None, textures: Textures, *, hard: bool) -> Row:
+    case = scene.take(photons, textures)
+    results = {ORACLE: oracle(case), **contest.fuse(case.stack, hard=hard)}
+    return scene, {name: judge(result, case) for name, result in results.items()}
+
+
+def oracle(case: SimulatedStack) -> FusedImage:
+    """Fuse by the plane whose noise-free light lies nearest the truth, under a Gaussian window of 1.5 px."""
+    off = [ndimage.gaussian_filter((plane - case.truth) ** 2, 1.5) for plane in case.clean]
+    return compose(case.stack, np.argmin(off, axis=0))
+
+
+def _summarise(contest: Contest, rows: list[Row]) -> dict[str, Any]:
+    methods = list(rows[0][1])
+
+    def means(method: str, key: str, metric: str = "psnr") -> dict[str, float]:
+        groups: dict[str, list[float]] = {}
+        for scene, scores in rows:
+            groups.setdefault(str(getattr(scene, key)), []).append(scores[method].get(metric, np.nan))
+        return {group: round(float(np.nanmean(values)), 3) for group, values in groups.items()}
+
     return {
-        "of means": round(float(own.mean() - theirs.mean(axis=1).max()), 3),
+        "methods": table({method: [scores[method] for _, scores in rows] for method in methods}),
+        "psnr by preset": {method: means(method, "preset") for method in methods},
+        "psnr by planes": {method: means(method, "n_planes") for method in methods},
+        "textured depth by preset": {method: means(method, "preset", "depth-error textured") for method in methods},
+        "lead": {
+            name: {
+                "over the best comparator": _lead(rows, name, COMPARATORS),
+                "over the best classical method": _lead(rows, name, (*COMPARATORS, FALLBACK)),
+            }
+            for name in contest.networks
+        },
+    }
+
+
+def _lead(rows: list[Row], own: str, rivals: tuple[str, ...]) -> dict[str, Any]:
+    """Return how far (dB) the mean lies above the best rival's: over all stacks, by preset, and stack by stack."""
+    psnr = {name: np.array([scores[name]["psnr"] for _, scores in rows]) for name in (own, *rivals)}
+    presets = np.array([scene.preset for scene, _ in rows])
+
+    def ahead(where: Any) -> float:
+        return round(float(psnr[own][where].mean() - max(psnr[name][where].mean() for name in rivals)), 3)
+
+    each = psnr[own] - np.max([psnr[name] for name in rivals], axis=0)
+    return {
+        "of means": ahead(slice(None)),
+        "by preset": {str(preset): ahead(presets == preset) for preset in dict.fromkeys(presets)},
         "mean over best of each stack": round(float(each.mean()), 3),
         "worst stack": round(float(each.min()), 3),
         "stacks won": round(float((each > 0).mean()), 3),

@@ -18,6 +18,7 @@ _HOME = {
     "list_models": "napari_swinfusion.decide.registry",
     "load_model": "napari_swinfusion.weights",
     "simulate": "napari_swinfusion.simulation",
+    "evaluate": "napari_swinfusion.evaluation",
 }
 
 __all__ = ["__version__", *_HOME]

@@ -14,6 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 from napari_swinfusion import __version__
+from napari_swinfusion.cli.evaluate import evaluate
 from napari_swinfusion.cli.fuse import fuse
 from napari_swinfusion.cli.models import models
 from napari_swinfusion.cli.simulate import simulate
@@ -50,6 +51,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command()(fuse)
+app.command()(evaluate)
 app.command()(simulate)
 app.add_typer(models)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from napari_swinfusion.decide.base import Decider, DeciderInfo
 from napari_swinfusion.decide.measures import MEASURES, MeasureDecider
 from napari_swinfusion.decide.pyramid import LaplacianPyramidDecider, MeanDecider
+from napari_swinfusion.decide.textbook import TEXTBOOK
 from napari_swinfusion.errors import ModelError
 
 _Factory = Callable[[int | None], Decider]
@@ -24,8 +25,26 @@ _CLASSICAL: dict[str, _Factory] = {
     "mean": lambda tile: MeanDecider(tile=tile),
 }
 
-# The unguarded rules of the textbooks, to compare with; they are no sensible choice in a menu.
-_TEXTBOOK: dict[str, _Factory] = {f"{name}-argmax": _measure(name, guard=False) for name in MEASURES}
+
+def _as_it_is(decider: Decider) -> _Factory:
+    return lambda _: decider
+
+
+# Rules of the textbooks, to compare with; they are no sensible choice in a menu.
+_TEXTBOOK: dict[str, _Factory] = {
+    **{f"{name}-argmax": _measure(name, guard=False) for name in MEASURES},
+    **{name: _as_it_is(decider) for name, decider in TEXTBOOK.items()},
+}
+
+COMPARATORS = (
+    "mean",
+    "middle-plane",
+    "tenengrad-argmax",
+    "tenengrad-guided",
+    "laplacian-pyramid",
+    "dct-variance",
+)
+"""What others use, and a network has to beat; the project's own guarded measures are told apart."""
 
 
 def make_decider(model: str | Path, *, device: str = "auto", tile: int | None = None) -> Decider:
@@ -34,11 +53,12 @@ def make_decider(model: str | Path, *, device: str = "auto", tile: int | None = 
     Parameters
     ----------
     model
-        A name of `list_models`, "tenengrad-argmax" and its like for the textbook rules, or the path of a weights file.
+        A name of `list_models`, one of `COMPARATORS` or "variance-argmax" and its like for the textbook rules, or the
+        path of a weights file.
     device
         Where a network runs: "auto", "cpu", "cuda", "cuda:1", "mps"; the classical ones run on the CPU.
     tile
-        Side of a tile, px; each decider has a default.
+        Side of a tile, px; each decider has a default. Some textbook rules need the whole image, and leave it aside.
 
     Raises
     ------

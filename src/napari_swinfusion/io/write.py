@@ -133,10 +133,15 @@ def write_stack(stack: FocalStack, path: Path, *, overwrite: bool = False) -> Pa
 
 def write_text(path: Path, text: str) -> Path:
     """Write a text file, UTF-8, whole or not at all; one that is there is replaced."""
+    return write_bytes(path, text.encode("utf-8"))
+
+
+def write_bytes(path: Path, content: bytes) -> Path:
+    """Write a file whole or not at all; one that is there is replaced."""
     partial = path.with_name(f".swinfusion-{secrets.token_hex(6)}.partial")
     try:
-        with partial.open("w", encoding="utf-8") as file:
-            file.write(text)
+        with partial.open("wb") as file:
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
         _replace(partial, path)
@@ -165,7 +170,13 @@ def read_provenance(path: str | Path) -> dict[str, Any]:
     return found
 
 
-def check_outputs(paths: Sequence[Path], *, inputs: Sequence[Path] = (), overwrite: bool = False) -> list[Path]:
+def check_outputs(
+    paths: Sequence[Path],
+    *,
+    inputs: Sequence[Path] = (),
+    overwrite: bool = False,
+    suffixes: Sequence[str] = TIFF_SUFFIXES,
+) -> list[Path]:
     """Return `paths` with links resolved, or raise before any work is done for nothing.
 
     Raises
@@ -173,7 +184,7 @@ def check_outputs(paths: Sequence[Path], *, inputs: Sequence[Path] = (), overwri
     OutputExistsError
         If a path exists and may not be replaced, or is an input.
     InputError
-        If a name does not end in .tif or .tiff, or two outputs are the same.
+        If a name does not end in one of `suffixes`, or two outputs are the same.
     SaveError
         If a folder is absent.
     """
@@ -182,8 +193,11 @@ def check_outputs(paths: Sequence[Path], *, inputs: Sequence[Path] = (), overwri
         raise InputError("Two outputs have the same name; give each its own.")
     sources = list(_input_files(inputs))
     for path in resolved:
-        if path.suffix.casefold() not in TIFF_SUFFIXES:
-            raise InputError(f"Results are written as OME-TIFF; name {path.name} for example {path.stem}.ome.tif.")
+        if path.suffix.casefold() not in suffixes:
+            kind, ending = (
+                ("OME-TIFF", ".ome.tif") if suffixes == TIFF_SUFFIXES else (suffixes[0][1:].upper(), suffixes[0])
+            )
+            raise InputError(f"Results are written as {kind}; name {path.name} for example {path.stem}{ending}.")
         if not path.parent.is_dir():
             raise SaveError(f"There is no folder {path.parent}; make it first, or choose another place.")
         if any(_same_file(path, source) for source in sources):

@@ -120,10 +120,12 @@ def robust_range(pairs: NDArray[np.float64]) -> tuple[float, float]:
     larger: isolated pixels of any number up to a few percent cannot stretch the range, while objects that
     cover one percent still set it. A stack with next to no variation falls back to its extremes.
     """
-    both = np.moveaxis(pairs, 1, 0).reshape(2, -1)
-    both = both[:, np.isfinite(both).all(axis=0)]
-    if both.size == 0:
+    # Two arrays instead of one of two rows: along so short an axis numpy takes ten times as long.
+    larger, smaller = np.maximum(pairs[:, 0], pairs[:, 1]), np.minimum(pairs[:, 0], pairs[:, 1])
+    finite = np.isfinite(larger) & np.isfinite(smaller)
+    if not finite.any():
         return 0.0, 0.0
-    low = float(np.percentile(both.max(axis=0), _PERCENTILES[0]))
-    high = float(np.percentile(both.min(axis=0), _PERCENTILES[1]))
-    return (low, high) if high > low else (float(both.min()), float(both.max()))
+    larger, smaller = larger[finite], smaller[finite]
+    low = float(np.percentile(larger, _PERCENTILES[0]))
+    high = float(np.percentile(smaller, _PERCENTILES[1]))
+    return (low, high) if high > low else (float(smaller.min()), float(larger.max()))
