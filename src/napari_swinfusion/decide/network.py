@@ -1,7 +1,8 @@
 """A trained network as a decider: tiles, device and memory, by the facts the network declares.
 
 The padded image is cut on the network's grid with a halo of at least its reach, and tiles are cropped: every tiling
-gives the same answer, so running out of memory costs time and nothing else.
+gives the same answer, so running out of memory costs time and nothing else. A network that sees the whole image at once
+has no such halo: it gets the whole image where that fits the memory, and else tiles, and a notice says so.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from numpy.typing import NDArray
 
 from napari_swinfusion.decide.base import DeciderInfo, GreyPlanes, TileDecision
 from napari_swinfusion.decide.device import choose_device, is_out_of_memory, memory_budget, release_memory
+from napari_swinfusion.decide.guards import NoiseFloor, noise_floor
+from napari_swinfusion.decide.painted import MARGIN, likeness_shares
 from napari_swinfusion.errors import InputError, ModelError, OutOfMemoryError
 from napari_swinfusion.networks import FusionNetwork
 from napari_swinfusion.progress import CancelToken, Progress, ProgressCallback
@@ -27,6 +30,8 @@ from napari_swinfusion.weights import find_model, read_header, read_model, sha25
 _FLOAT_BYTES = 4
 # Off the CPU all planes pass at once; their features at full resolution then count too.
 _BATCHED_VALUES = 96
+# Halo, px, where no halo is enough because the network sees the whole image.
+_UNBOUNDED_HALO = 64
 
 
 class NetworkDecider:
@@ -60,9 +65,19 @@ class NetworkDecider:
             self._network = read_model(path)
             summary = str(read_header(path)["story"].get("summary", "a fine-tuned network"))
             self.info = DeciderInfo(name=path.stem, summary=summary, sha256=sha256_of(path))
-        self.info = replace(self.info, device=str(self.device), notices=(notice,) if notice else ())
-        if self._network.info.output != "weights" or self._network.info.reach is None:
-            raise ModelError(f"'{self.info.name}' does not answer with weights of finite reach; it cannot decide.")
+        facts = self._network.info
+        if facts.upscale != 1:
+            raise ModelError(
+                f"'{self.info.name}' answers {facts.upscale} times larger than its input; it cannot decide."
+            )
+        self._paints = facts.output == "image"
+        self._reach = (_UNBOUNDED_HALO if facts.reach is None else facts.reach) + (MARGIN if self._paints else 0)
+        self.info = replace(
+            self.info,
+            device=str(self.device),
+            notices=(notice,) if notice else (),
+            value_preserving=not self._paints,
+        )
         self._network = self._network.eval().to(self.device)
 
     def decide(
@@ -83,9 +98,9 @@ class NetworkDecider:
         """
         fewest, most = self._network.info.planes
         if planes.n_planes < fewest or (most is not None and planes.n_planes > most):
-            raise InputError(
-                f"'{self.info.name}' takes {fewest} to {most or 'any number of'} planes, not {planes.n_planes}."
-            )
+            takes = str(fewest) if fewest == most else f"{fewest} to {most or 'any number of'}"
+            raise InputError(f"'{self.info.name}' takes {takes} planes, not {planes.n_planes}.")
+        floor = noise_floor(planes) if self._paints else None
         work = self._first_tiles(planes)
         report = _Report(progress, cancel, planes.height * planes.width)
         largest = max(_area(tile.core) for tile in work)
@@ -97,7 +112,7 @@ class NetworkDecider:
             box = tile.core.clipped(planes.height, planes.width)
             failed = False
             try:
-                weights, focus = self._ask(tile, planes, partial(report.within, box))
+                answer = self._ask(tile, planes, floor, partial(report.within, box))
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise
@@ -114,20 +129,29 @@ class NetworkDecider:
                 largest = max(_area(part.core) for part in parts)
                 work[:0] = parts
                 continue
-            yield TileDecision(box=box, weights=weights, focus=focus)
-            del weights, focus
+            if box != Box(0, planes.height, 0, planes.width):
+                self._notice_tiling()
+            yield answer
+            del answer
             report.finished(box)
+
+    def _notice_tiling(self) -> None:
+        notice = (
+            f"'{self.info.name}' looks at the whole image at once, but it was fused in tiles, by its size or your "
+            "choice; near the borders of tiles the result differs from that of the whole image."
+        )
+        if self._network.info.reach is None and notice not in self.info.notices:
+            self.info = replace(self.info, notices=(*self.info.notices, notice))
 
     def _first_tiles(self, planes: GreyPlanes) -> list[Tile]:
         info = self._network.info
-        assert info.reach is not None
         height, width = planes.height, planes.width
         if self._tile is not None:
-            return plan_tiles(height, width, core=self._tile, reach=info.reach, multiple=info.size_multiple)
+            return plan_tiles(height, width, core=self._tile, reach=self._reach, multiple=info.size_multiple)
         values = info.cached_values + (0 if self.device.type == "cpu" else _BATCHED_VALUES)
         allowed = memory_budget(self.device) / (values * _FLOAT_BYTES * planes.n_planes)
         whole = Box(0, padded_size(height, info.size_multiple), 0, padded_size(width, info.size_multiple))
-        tiles, waiting = [], [surround(whole, height, width, reach=info.reach, multiple=info.size_multiple)]
+        tiles, waiting = [], [surround(whole, height, width, reach=self._reach, multiple=info.size_multiple)]
         while waiting:
             tile = waiting.pop(0)
             fits = _area(tile.read) <= allowed or halved(tile.core, info.size_multiple) is None
@@ -139,7 +163,6 @@ class NetworkDecider:
 
     def _smaller(self, tile: Tile, planes: GreyPlanes) -> list[Tile]:
         info = self._network.info
-        assert info.reach is not None
         halves = halved(tile.core, info.size_multiple)
         if halves is None:
             raise OutOfMemoryError(
@@ -147,15 +170,14 @@ class NetworkDecider:
                 "choose the device cpu, or fuse fewer planes."
             )
         return [
-            surround(core, planes.height, planes.width, reach=info.reach, multiple=info.size_multiple)
+            surround(core, planes.height, planes.width, reach=self._reach, multiple=info.size_multiple)
             for core in halves
         ]
 
     def _ask(
-        self, tile: Tile, planes: GreyPlanes, watch: Callable[[float], None]
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+        self, tile: Tile, planes: GreyPlanes, floor: NoiseFloor | None, watch: Callable[[float], None]
+    ) -> TileDecision:
         grey = _read_padded(planes, tile.read)
-        keep = (..., *tile.core.clipped(planes.height, planes.width).within(tile.read).slices)
         self._network.watch = watch
         try:
             # TF32 rounds to 10 bits; exactness across tilings asks for whole floats.
@@ -163,13 +185,21 @@ class NetworkDecider:
                 fused = self._network(torch.from_numpy(grey).unsqueeze(0).to(self.device))
         finally:
             self._network.watch = None
-        assert fused.weights is not None
+        box = tile.core.clipped(planes.height, planes.width)
         # Copies, so that a tile that waits to be composed does not keep its halo in memory.
-        weights = fused.weights[0][keep].float().cpu().contiguous().numpy()
-        focus = None if fused.focus is None else fused.focus[0][keep].float().cpu().contiguous().numpy()
+        keep = (..., *box.within(tile.read).slices)
+        image = focus = None
+        if floor is not None:
+            painted = fused.image[0].float().cpu().numpy()
+            image = painted[keep].copy()
+            weights = likeness_shares(painted, grey, tile, floor)[:, : box.height, : box.width]
+        else:
+            assert fused.weights is not None
+            weights = fused.weights[0][keep].float().cpu().contiguous().numpy()
+            focus = None if fused.focus is None else fused.focus[0][keep].float().cpu().contiguous().numpy()
         if not np.isfinite(weights).all():
             raise ModelError(f"'{self.info.name}' answered with values that are not finite; its file may be damaged.")
-        return weights, focus
+        return TileDecision(box=box, weights=weights, focus=focus, image=image)
 
 
 class _Report:

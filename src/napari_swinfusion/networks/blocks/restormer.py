@@ -1,18 +1,25 @@
 """The block of Restormer (Zamir et al., CVPR 2022, arXiv 2111.09881), after document 004: cost linear in the pixels.
 
 Attention runs between channels instead of between pixels: how alike two channels are over the whole image says how
-much of one goes into the other. So each block sees the whole image, and its reach is unbounded.
+much of one goes into the other. So each block sees the whole image, and its reach is unbounded. During inference on CPU
+the wide features exist for one square at a time.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import torch
 from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional
 
+from napari_swinfusion.networks.blocks.bands import in_one_piece
 from napari_swinfusion.networks.blocks.channel_norm import ChannelNorm, NormKind
 from napari_swinfusion.networks.blocks.heads import check_heads
+from napari_swinfusion.tiling import Tile, plan_tiles
+
+TILE = 128
 
 
 class TransposedAttention(nn.Module):
@@ -34,17 +41,39 @@ class TransposedAttention(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """Return `(b, dim, h, w)` after attention between its channels."""
-        mixed = self.neighbours(self.query_key_value(image))
-        query, key, value = rearrange(mixed, "b (part g c) h w -> part b g c (h w)", part=3, g=self.num_heads)
-        alike = query @ key.transpose(-2, -1) / (_length(query) * _length(key).transpose(-2, -1))
-        attended = (alike * self.temperature).softmax(-1) @ value
-        projected: Tensor = self.project(rearrange(attended, "b g c (h w) -> b (g c) h w", h=image.shape[2]))
-        return projected
+        products, squares = [], []
+        for tile in _tiles(image):
+            seen = self._seen(image[(..., *tile.read.slices)], slice(0, 2))[(..., *tile.core.within(tile.read).slices)]
+            query, key = seen.flatten(-2)
+            products.append(query @ key.mT)
+            squares.append(torch.stack([query.square().sum(-1), key.square().sum(-1)]))
+        query_length, key_length = torch.stack(squares).sum(0).sqrt().clamp(min=1e-12)
+        alike = torch.stack(products).sum(0) / (query_length.unsqueeze(-1) * key_length.unsqueeze(-2))
+        shares = (alike * self.temperature).softmax(-1)
+
+        def attend(part: Tensor) -> Tensor:
+            (value,) = self._seen(part, slice(2, 3)).flatten(-2)
+            projected: Tensor = self.project(rearrange(shares @ value, "b g c (h w) -> b (g c) h w", w=part.shape[3]))
+            return projected
+
+        return _in_tiles(attend, image)
+
+    def _seen(self, image: Tensor, parts: slice) -> Tensor:
+        # Of queries, keys and values `parts`, as `(part, b, heads, c, h, w)`.
+        channels = slice(parts.start * image.shape[1], parts.stop * image.shape[1])
+        seen = _convolve(self.neighbours, _convolve(self.query_key_value, image, channels), channels)
+        split: Tensor = rearrange(
+            seen, "b (part g c) h w -> part b g c h w", part=parts.stop - parts.start, g=self.num_heads
+        )
+        return split
 
 
-def _length(channels: Tensor) -> Tensor:
-    length: Tensor = torch.linalg.vector_norm(channels, dim=-1, keepdim=True).clamp(min=1e-12)
-    return length
+def _convolve(convolution: nn.Conv2d, image: Tensor, channels: slice) -> Tensor:
+    # The convolution to some of its output channels alone; a depthwise one takes as many.
+    weight = convolution.weight[channels]
+    bias = None if convolution.bias is None else convolution.bias[channels]
+    groups = 1 if convolution.groups == 1 else len(weight)
+    return functional.conv2d(image, weight, bias, padding=convolution.padding, groups=groups)
 
 
 class GatedFeedForward(nn.Module):
@@ -59,9 +88,32 @@ class GatedFeedForward(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """Return `(b, dim, h, w)`."""
-        gate, signal = self.neighbours(self.widen(image)).chunk(2, dim=1)
-        projected: Tensor = self.project(functional.gelu(gate) * signal)
-        return projected
+
+        def gate(part: Tensor) -> Tensor:
+            opening, signal = self.neighbours(self.widen(part)).chunk(2, dim=1)
+            projected: Tensor = self.project(functional.gelu(opening) * signal)
+            return projected
+
+        return _in_tiles(gate, image)
+
+
+def _tiles(image: Tensor) -> list[Tile]:
+    # What a 3 × 3 convolution needs of `(b, c, h, w)`, in squares that stay in the processor's cache.
+    height, width = image.shape[-2:]
+    side = max(height, width) if in_one_piece(image) else TILE
+    return plan_tiles(height, width, core=side, reach=1, multiple=1)
+
+
+def _in_tiles(step: Callable[[Tensor], Tensor], image: Tensor) -> Tensor:
+    # step(image), for a step that keeps the shape and reaches 1 px.
+    tiles = _tiles(image)
+    if len(tiles) == 1:
+        return step(image)
+    done = torch.empty_like(image)
+    for tile in tiles:
+        part = step(image[(..., *tile.read.slices)])
+        done[(..., *tile.core.slices)] = part[(..., *tile.core.within(tile.read).slices)]
+    return done
 
 
 class RestormerBlock(nn.Module):
