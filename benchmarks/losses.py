@@ -95,7 +95,7 @@ def train(chosen: dict[str, Variant], steps: int) -> dict[str, FusionNetwork]:
             objective(fused, batch, chosen[name].recipe).loss.backward()
             torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
             optimizer.step()
-        if (step + 1) % 25 == 0:
+        if (step + 1) % 20 == 0:
             print(f"step {step + 1} of {steps}", flush=True)
     return networks
 
@@ -237,7 +237,7 @@ def main() -> None:
     """Train, judge, print the table and save the figures as JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", type=Path, default=RESULTS / "losses.json", help="where the numbers go")
-    parser.add_argument("--steps", type=int, default=200, help="optimiser steps of each network")
+    parser.add_argument("--steps", type=int, default=160, help="optimiser steps of each network")
     options = parser.parse_args()
 
     torch.set_num_threads(1)

@@ -73,7 +73,7 @@ def test_the_documents_two_plane_forms(pair: tuple[Tensor, Tensor, Tensor]) -> N
     )
     energy = [blur(sum(part.square() for part in sobel(plane)), 2.0) for plane in (a, b)]
     share = energy[0] / (energy[0] + energy[1])
-    target = soft_target(both, window=2.0, power=1.0, floor=0.0)
+    target = soft_target(both, measure="tenengrad", window=2.0, power=1.0, floor=0.0)
     assert target == pytest.approx(share * a + (1 - share) * b, abs=1e-5)
     assert laplacian_detail(fused, target).tolist() == pytest.approx(
         charbonnier(laplacian(fused), laplacian(target)).tolist()
