@@ -22,6 +22,17 @@ from napari_swinfusion.networks.blocks.mergers import MERGERS
 from napari_swinfusion.networks.blocks.mixers import MIXERS
 from napari_swinfusion.weights import save_model
 
+SWIN: dict[str, Any] = {
+    "dim": 8,
+    "window_size": 4,
+    "extract_depths": [2],
+    "extract_heads": [2],
+    "fuse_depths": [1],
+    "fuse_heads": [1],
+    "reconstruct_depths": [1],
+    "reconstruct_heads": [2],
+}
+
 # Label → architecture and settings; every architecture is here (tested).
 TINY: dict[str, tuple[str, dict[str, Any]]] = {
     "hybrid": ("hybrid", {"stem_channels": 4, "dim": 8, "depths": [2, 1], "window_size": 4, "mlp_ratio": 1.0}),
@@ -38,6 +49,15 @@ TINY: dict[str, tuple[str, dict[str, Any]]] = {
         "restormer",
         {"dim": 4, "depths": [1, 1], "num_heads": [1, 2], "refinement_depth": 0, "norm": "bias-free", "bias": True}
         | {"dual_pixel": True},
+    ),
+    "swinfusion": ("swinfusion", SWIN | {"residual": "1conv"}),
+    "swinfusion, shares": (
+        "swinfusion",
+        SWIN | {"output": "weights", "shared": "nothing", "residual": "3conv", "upsampler": "nearest+conv"},
+    ),
+    "swinfusion, patches": (
+        "swinfusion",
+        SWIN | {"patch_size": 2, "image_size": [16, 16], "absolute_position": True, "shared": "branches"},
     ),
 }
 
@@ -187,7 +207,7 @@ def test_a_file_needs_nothing_else_to_become_the_same_network(network: FusionNet
 
 
 def test_torch_export_takes_it(network: FusionNetwork) -> None:
-    planes = planes_of(network, cells=(2, 2))
+    planes = planes_of(network, network.info.planes[0], cells=(2, 2))
     exported = torch.export.export(network, (planes,)).module()
     torch.testing.assert_close(answered(exported(planes)), answered(network(planes)))
 

@@ -4,6 +4,8 @@ from napari_swinfusion.networks.base import Fused, FusionNetwork, NetworkInfo
 from napari_swinfusion.networks.hybrid import HybridFusionConfig, HybridFusionNet
 from napari_swinfusion.networks.registry import architecture_of, build_network, list_architectures, list_presets
 from napari_swinfusion.networks.restormer import Restormer, RestormerConfig
+from napari_swinfusion.networks.swinfusion import SwinFusion
+from napari_swinfusion.networks.swinfusion_config import SwinFusionConfig
 
 __all__ = [
     "Fused",
@@ -13,6 +15,8 @@ __all__ = [
     "NetworkInfo",
     "Restormer",
     "RestormerConfig",
+    "SwinFusion",
+    "SwinFusionConfig",
     "architecture_of",
     "build_network",
     "list_architectures",

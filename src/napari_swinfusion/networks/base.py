@@ -28,7 +28,8 @@ class NetworkInfo:
     size_multiple
         Height and width must be multiples of this, px.
     reach
-        Farthest distance at which an input pixel changes an output pixel, px; None means unbounded.
+        Farthest distance at which an input pixel changes an output pixel, px; None means unbounded. Where the network
+        is `pairwise` this holds for two planes; `reach_for` tells it for more.
     output
         "weights": the image is a convex mean of the planes; "image": the network paints it.
     upscale
@@ -37,8 +38,11 @@ class NetworkInfo:
         Whether the order of the planes carries meaning.
     prompt_width
         Width of the prompt embedding it takes, or None.
+    pairwise
+        Whether planes are fused two at a time, in a tree; it then reaches as much farther at each level.
     cached_values
-        Values kept per plane and pixel during inference; says how large a tile fits the memory.
+        Values kept per plane and pixel during inference; says how large a tile fits the memory. Where the network is
+        `pairwise`, the planes at work are two.
     """
 
     planes: tuple[int, int | None] = (2, None)
@@ -48,7 +52,14 @@ class NetworkInfo:
     upscale: int = 1
     order_aware: bool = False
     prompt_width: int | None = None
+    pairwise: bool = False
     cached_values: float = 1.0
+
+    def reach_for(self, n_planes: int) -> int | None:
+        """Return the farthest distance, px, at which a pixel of `n_planes` planes changes an output pixel."""
+        if self.reach is None or not self.pairwise:
+            return self.reach
+        return self.reach * (n_planes - 1).bit_length()
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,13 @@ from napari_swinfusion.errors import ModelError
 from napari_swinfusion.networks.base import FusionNetwork, NetworkConfig
 from napari_swinfusion.networks.hybrid import HybridFusionNet
 from napari_swinfusion.networks.restormer import Restormer
+from napari_swinfusion.networks.swinfusion import SwinFusion
 
-_ARCHITECTURES: dict[str, type[FusionNetwork]] = {"hybrid": HybridFusionNet, "restormer": Restormer}
+_ARCHITECTURES: dict[str, type[FusionNetwork]] = {
+    "hybrid": HybridFusionNet,
+    "swinfusion": SwinFusion,
+    "restormer": Restormer,
+}
 _PRESETS: dict[str, tuple[type[FusionNetwork], NetworkConfig]] = {
     name: (network, preset) for network in _ARCHITECTURES.values() for name, preset in network.presets.items()
 }

@@ -78,3 +78,31 @@ def in_bands(step: Callable[[Tensor], Tensor], tokens: Tensor, *, axis: int, mul
         band = tokens.narrow(axis, start, min(height, rows - start))
         band.copy_(step(band))
     return tokens
+
+
+def from_bands(step: Callable[[Tensor], Tensor], image: Tensor, *, halo: int, multiple: int = 1) -> Tensor:
+    """Return `step(image)`, computed for bands of rows that see `halo` rows beyond; `image` stays as it is.
+
+    Parameters
+    ----------
+    step
+        Takes and returns `(..., h, w, c)`; may change everything, but all rows alike.
+    image
+        `(..., h, w, c)`.
+    halo
+        Rows beyond a band that change it.
+    multiple
+        Rows that belong together.
+    """
+    if in_one_piece(image):
+        return step(image)
+    result: Tensor | None = None
+    for band in bands(image[..., 0], multiple=multiple, halo=halo):
+        part = step(image[..., band.read_start : band.read_stop, :, :])
+        grown, read = part.shape[-3], band.read_stop - band.read_start
+        part = part[..., band.kept.start * grown // read : band.kept.stop * grown // read, :, :]
+        if result is None:
+            result = part.new_empty(*part.shape[:-3], image.shape[-3] * grown // read, *part.shape[-2:])
+        result[..., band.start * grown // read : band.stop * grown // read, :, :] = part
+    assert result is not None
+    return result

@@ -45,6 +45,8 @@ class SwinOptions:
         Whether a branch is normalised before it is computed, or its result after.
     norm
         A name of `NORMS`.
+    shifted
+        Whether the windows of every second block of a stage are shifted by half.
     """
 
     similarity: Similarity = "cosine"
@@ -54,6 +56,7 @@ class SwinOptions:
     attention_drop: float = 0.0
     norm_first: bool = False
     norm: str = "layer_norm"
+    shifted: bool = True
 
 
 SWIN_V2 = SwinOptions()
@@ -155,7 +158,7 @@ class SwinBlock(nn.Module):
 class CrossSwinBlock(nn.Module):
     """Two sources, each with a block of its own, that take their keys and values from the other.
 
-    Parameters are those of `SwinBlock`.
+    Parameters are those of `SwinBlock`; with `branches=1` both sources share one block.
     """
 
     def __init__(
@@ -167,15 +170,17 @@ class CrossSwinBlock(nn.Module):
         mlp_ratio: float,
         options: SwinOptions = SWIN_V1,
         drop_path: float = 0.0,
+        *,
+        branches: int = 2,
     ) -> None:
         super().__init__()
         self.sources = nn.ModuleList(
-            SwinBlock(dim, num_heads, window_size, shift, mlp_ratio, options, drop_path) for _ in range(2)
+            SwinBlock(dim, num_heads, window_size, shift, mlp_ratio, options, drop_path) for _ in range(branches)
         )
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Return the tokens `(2, b, h, w, dim)` after the block; overwrites them, unless `in_one_piece`."""
-        blocks = [block for block in self.sources if isinstance(block, SwinBlock)]
+        blocks = [block for block in self.sources if isinstance(block, SwinBlock)] * (2 // len(self.sources))
         biases = [block.attention.position_bias() for block in blocks]
         paths = [block.draw_paths(tokens.shape[1]) for block in blocks]
 
@@ -206,7 +211,7 @@ class SwinStage(nn.Sequential):
         options: SwinOptions = SWIN_V2,
         drop_path: Sequence[float] | None = None,
     ) -> None:
-        half = window_size // 2
+        half = window_size // 2 if options.shifted else 0
         super().__init__(
             *(
                 SwinBlock(dim, num_heads, window_size, (i % 2) * half, mlp_ratio, options, path)
