@@ -113,7 +113,7 @@ class WindowAttention(nn.Module):
         windows
             `(..., t, dim)`: windows of t tokens.
         bias
-            `(heads, t, t)`: `position_bias()`, plus a mask where windows were shifted.
+            `(heads, t, t)`: `position_bias()`, plus a mask where windows were shifted; or `(..., heads, t, t)`.
         context
             Where keys and values come from, shaped like `windows`; None is self-attention.
         """
@@ -127,7 +127,7 @@ class WindowAttention(nn.Module):
             query.transpose(1, 2),
             key.transpose(1, 2),
             value.transpose(1, 2),
-            attn_mask=bias.to(query.dtype).unsqueeze(0),
+            attn_mask=bias.to(query.dtype).reshape(-1, *bias.shape[-3:]),
             dropout_p=self.attention_drop if self.training else 0.0,
             scale=self.scale,
         )
