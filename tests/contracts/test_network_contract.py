@@ -36,6 +36,10 @@ SWIN: dict[str, Any] = {
 # Label → architecture and settings; every architecture is here (tested).
 TINY: dict[str, tuple[str, dict[str, Any]]] = {
     "hybrid": ("hybrid", {"stem_channels": 4, "dim": 8, "depths": [2, 1], "window_size": 4, "mlp_ratio": 1.0}),
+    "hybrid, adaptive windows": (
+        "hybrid",
+        {"stem_channels": 2, "dim": 8, "patch_size": 2, "depths": [2], "mlp_ratio": 1.0, "adaptive_windows": [2, 4, 8]},
+    ),
     **{
         f"hybrid with {name}": (
             "hybrid",
@@ -55,6 +59,7 @@ TINY: dict[str, tuple[str, dict[str, Any]]] = {
         "swinfusion",
         SWIN | {"output": "weights", "shared": "nothing", "residual": "3conv", "upsampler": "nearest+conv"},
     ),
+    "swinfusion with parts by name": ("swinfusion", SWIN | {"merger": "cross-attention", "mixer": "multi-scale"}),
     "swinfusion, patches": (
         "swinfusion",
         SWIN | {"patch_size": 2, "image_size": [16, 16], "absolute_position": True, "shared": "branches"},

@@ -7,7 +7,8 @@ instead of 2 (a quarter of the tokens; convolutions at full resolution carry the
 says which single plane is truest, and no resizing.
 
 By name it takes parts of document 002 in: a merger makes one map of the planes before each exchange, which the planes
-are compared with in place of their mean; a mixer works on each plane after each stage.
+are compared with in place of their mean; a mixer works on each plane after each stage. And with several window sizes
+each token sees as far as the information around it says, after the idea of document 003.
 
 During inference on CPU planes pass one by one; only their tokens and scores are kept.
 """
@@ -21,6 +22,7 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from napari_swinfusion.networks.base import Fused, FusionNetwork, NetworkConfig, NetworkInfo
+from napari_swinfusion.networks.blocks.adaptive_windows import AdaptiveSwinStage, adaptive_layers
 from napari_swinfusion.networks.blocks.bands import bands, in_one_piece
 from napari_swinfusion.networks.blocks.entry import Block
 from napari_swinfusion.networks.blocks.mergers import make_merger
@@ -47,6 +49,8 @@ class HybridFusionConfig(NetworkConfig):
         Blocks in each stage; an exchange between planes precedes every stage.
     num_heads, window_size, mlp_ratio
         Of the Swin blocks; the windows shift by half in every second block.
+    adaptive_windows
+        Sizes of nested windows, such as (4, 8, 16), to be mixed in place of `window_size`; see `AdaptiveSwinBlock`.
     merger
         A name of `MERGERS`, or None for the mean of the planes.
     mixer
@@ -60,6 +64,7 @@ class HybridFusionConfig(NetworkConfig):
     num_heads: int = 2
     window_size: int = 8
     mlp_ratio: float = 2.0
+    adaptive_windows: tuple[int, ...] = ()
     merger: str | None = None
     mixer: str | None = None
 
@@ -84,9 +89,7 @@ class HybridFusionNet(FusionNetwork):
         self.embed = nn.Linear(c * patch**2, dim)
         self.embed_norm = nn.LayerNorm(dim)
         self.exchanges = nn.ModuleList(PlaneExchange(dim) for _ in config.depths)
-        self.stages = nn.ModuleList(
-            SwinStage(dim, depth, config.num_heads, config.window_size, config.mlp_ratio) for depth in config.depths
-        )
+        self.stages = nn.ModuleList(_stage(config, depth) for depth in config.depths)
         mergers = [make_merger(config.merger, dim) for _ in config.depths if config.merger is not None]
         mixers = [make_mixer(config.mixer, dim) for _ in config.depths if config.mixer is not None]
         self.mergers = nn.ModuleList(mergers)
@@ -190,11 +193,20 @@ def _convolve(convolution: nn.Module, image: Tensor) -> Tensor:
     return result
 
 
+def _stage(config: HybridFusionConfig, depth: int) -> nn.Sequential:
+    if config.adaptive_windows:
+        return AdaptiveSwinStage(config.dim, depth, config.num_heads, config.adaptive_windows, config.mlp_ratio)
+    return SwinStage(config.dim, depth, config.num_heads, config.window_size, config.mlp_ratio)
+
+
 def _layers(config: HybridFusionConfig, mergers: list[Block], mixers: list[Block]) -> list[Layer]:
     # The longest way through the network: the stem, a patch, the stages, one convolution after them.
     tokens: list[Layer] = []
     for i, depth in enumerate(config.depths):
-        windows = [Cells(config.window_size, config.window_size // 2 * (k % 2)) for k in range(depth)]
+        half = config.window_size // 2
+        windows: list[Layer] = [Cells(config.window_size, half * (k % 2)) for k in range(depth)]
+        if config.adaptive_windows:
+            windows = adaptive_layers(config.adaptive_windows, depth)
         before, after = (
             [layer for block in chosen[i : i + 1] for layer in block.layers] for chosen in (mergers, mixers)
         )
