@@ -19,6 +19,7 @@ _HOME = {
     "load_model": "napari_swinfusion.weights",
     "simulate": "napari_swinfusion.simulation",
     "evaluate": "napari_swinfusion.evaluation",
+    "finetune": "napari_swinfusion.training.finetuning",
 }
 
 __all__ = ["__version__", *_HOME]

@@ -8,6 +8,9 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +23,7 @@ import napari_swinfusion as nsf
 from napari_swinfusion.errors import CancelledError, ConfigError, InputError, OutputExistsError
 from napari_swinfusion.networks import list_architectures
 from napari_swinfusion.training.data.examples import Example
-from napari_swinfusion.training.events import Wish, ask, read_events
+from napari_swinfusion.training.events import Control, Wish, ask, read_events
 from napari_swinfusion.training.finetuning import finetune
 from napari_swinfusion.training.jobs import write_job
 from napari_swinfusion.training.results import model_path
@@ -30,6 +33,15 @@ from napari_swinfusion.weights import read_header, sha256_of
 QUICK: dict[str, Any] = {
     "size": 32, "planes_per_step": 6, "half": False, "simulated_share": 0.0, "warm_up": 2, "learning_rate": 2e-2,
 }  # fmt: skip
+
+
+@contextmanager
+def wished(monkeypatch: pytest.MonkeyPatch, wish: Wish, *, at: int) -> Iterator[None]:
+    """Wish for something at one step, as a watcher would through the control file."""
+    steps = count(1)
+    with monkeypatch.context() as patch:
+        patch.setattr(Control, "wish", lambda self: wish if next(steps) == at else "resume")
+        yield
 
 
 def test_own_stacks_make_a_better_model_that_appears_by_name(
@@ -93,21 +105,14 @@ def test_too_few_held_out_images_are_told_as_no_proof(simulated: list[Example], 
 
 
 def test_D9_a_suspended_run_resumed_ends_with_the_same_bits(
-    simulated: list[Example], tiny_base: Path, tmp_path: Path
+    simulated: list[Example], tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     options: dict[str, Any] = {"base": tiny_base, "recipe": "supervised", "epochs": 2}
     settings = QUICK | {"simulated_share": 0.3, "half": True}
     whole = finetune(simulated, out=tmp_path / "whole.safetensors", settings=settings, **options)
-    steps = 0
-
-    def wish() -> Wish:
-        nonlocal steps
-        steps += 1
-        return "suspend" if steps == 55 else "resume"
-
     broken = tmp_path / "broken.safetensors"
-    with pytest.raises(CancelledError, match="suspended at step 55"):
-        finetune(simulated, out=broken, settings=settings, wish=wish, **options)
+    with pytest.raises(CancelledError, match="suspended at step 55"), wished(monkeypatch, "suspend", at=55):
+        finetune(simulated, out=broken, settings=settings, **options)
     with pytest.raises(OutputExistsError, match="unfinished"):
         finetune(simulated, out=broken, settings=settings, **options)
     with pytest.raises(InputError, match="other data or settings"):
@@ -121,17 +126,11 @@ def test_D9_a_suspended_run_resumed_ends_with_the_same_bits(
     assert curves[0] == curves[1]
 
 
-def test_a_run_ends_when_asked_and_keeps_what_it_learned(simulated: list[Example], tiny_base: Path) -> None:
-    steps = 0
-
-    def wish() -> Wish:
-        nonlocal steps
-        steps += 1
-        return "stop" if steps > 45 else "resume"
-
-    result = finetune(
-        simulated, out="stopped", base=tiny_base, recipe="supervised", epochs=50, settings=QUICK, wish=wish
-    )
+def test_a_run_ends_when_asked_and_keeps_what_it_learned(
+    simulated: list[Example], tiny_base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with wished(monkeypatch, "stop", at=45):
+        result = finetune(simulated, out="stopped", base=tiny_base, recipe="supervised", epochs=50, settings=QUICK)
     assert result is not None
     assert result.why == "asked"
     assert result.path.exists()

@@ -9,7 +9,8 @@ from safetensors.torch import save_file
 from napari_swinfusion import load_model
 from napari_swinfusion.errors import ModelError
 from napari_swinfusion.networks import build_network
-from napari_swinfusion.weights import list_networks, read_header, save_model
+from napari_swinfusion.weights import find_model, list_networks, read_header, save_model, sha256_of
+from napari_swinfusion.weights.cards import card_path, hash_line
 
 
 def test_a_file_needs_nothing_else_to_become_the_same_network(tmp_path: Path) -> None:
@@ -32,6 +33,27 @@ def test_D2_a_damaged_file_is_named(tmp_path: Path) -> None:
     path.write_text("<html>404</html>")
     with pytest.raises(ModelError, match="damaged or not a model file"):
         load_model(path)
+
+
+def test_D3_a_flipped_bit_in_an_own_model_is_found_by_its_card(tmp_path: Path) -> None:
+    path = save_model(build_network("hybrid"), tmp_path / "mine.safetensors", {})
+    card_path(path).write_text(f"# mine\n\n{hash_line(sha256_of(path))}\n")
+    load_model(path)
+    content = bytearray(path.read_bytes())
+    content[-1000] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(ModelError, match=r"not the file that mine\.md describes"):
+        load_model(path)
+
+
+def test_own_models_are_listed_after_the_shipped_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SWINFUSION_MODELS", str(tmp_path))
+    shipped = list_networks()
+    for name in ("mine", "worse.rejected", "default"):
+        save_model(build_network("hybrid"), tmp_path / f"{name}.safetensors", {})
+    assert list_networks() == [*shipped, "mine"]
+    assert find_model("mine") == tmp_path / "mine.safetensors"
+    assert find_model("default").parent != tmp_path
 
 
 def test_D4_a_foreign_or_misshapen_file_says_what_is_wrong(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from napari_swinfusion.cli.evaluate import evaluate
 from napari_swinfusion.cli.fuse import fuse
 from napari_swinfusion.cli.models import models
 from napari_swinfusion.cli.simulate import simulate
+from napari_swinfusion.cli.train import train
 from napari_swinfusion.errors import CancelledError, SwinFusionError
 
 CANCELLED, TERMINATED = 130, 143  # What shells report for a program ended by Ctrl-C and by SIGTERM.
@@ -30,8 +31,8 @@ class _OneSentence(TyperGroup):
         """Run the chosen command and turn its exceptions into an exit status."""
         try:
             return super().invoke(ctx)
-        except (CancelledError, KeyboardInterrupt):
-            typer.echo("Cancelled; nothing was written.", err=True)
+        except (CancelledError, KeyboardInterrupt) as error:
+            typer.echo(str(error) or "Cancelled; nothing was written.", err=True)
             raise typer.Exit(CANCELLED) from None
         except (typer.Exit, typer.Abort, BrokenPipeError):
             raise
@@ -53,6 +54,7 @@ app = typer.Typer(
 app.command()(fuse)
 app.command()(evaluate)
 app.command()(simulate)
+app.command()(train)
 app.add_typer(models)
 
 

@@ -7,11 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_swinfusion.weights import sha256_of
-
-
-def card_path(model: Path) -> Path:
-    """Return where the card of a model lies: beside it, as `NAME.md`."""
-    return model.with_suffix(".md")
+from napari_swinfusion.weights.cards import card_path, hash_line
 
 
 def write_card(model: Path, story: dict[str, Any]) -> Path:
@@ -25,7 +21,7 @@ def write_card(model: Path, story: dict[str, Any]) -> Path:
         judgement["reason"],
         "",
         f"- file: `{model.name}`",
-        f"- sha256: `{sha256_of(model)}`",
+        hash_line(sha256_of(model)),
         f"- base: {_base(story)}",
         f"- network: {story['architecture']}, {story['parameters']} parameters",
         f"- recipe: {finetuning['recipe']}, with weights {_pairs(story['recipe_weights'])}",

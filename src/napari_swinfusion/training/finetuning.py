@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from napari_swinfusion.errors import CancelledError, InputError
+from napari_swinfusion.progress import CancelToken
 from napari_swinfusion.training.data.checks import DataReport, check_data
 from napari_swinfusion.training.data.examples import Data
 from napari_swinfusion.training.events import Control, EventLog, Report, Wish
@@ -40,7 +41,7 @@ def finetune(
     resume: bool = False,
     overwrite: bool = False,
     report: Report | None = None,
-    wish: Callable[[], Wish] | None = None,
+    cancel: CancelToken | None = None,
 ) -> Finetuned | None:
     """Fine-tune a network on own stacks, and say whether it is better than its base on images it never learned from.
 
@@ -67,8 +68,10 @@ def finetune(
         Go on with a run that was suspended or killed; its settings and data have to be the same.
     overwrite
         Replace a model, or start an unfinished run anew.
-    report, wish
-        Told each event; asked after each step. See `training.events`.
+    report
+        Told each event; see `training.events`, which also tells how to pause or stop the run by its folder.
+    cancel
+        Set from elsewhere, it suspends the run.
 
     Raises
     ------
@@ -90,7 +93,12 @@ def finetune(
     control = Control(folder)
     control.clear()
     return run_finetuning(
-        check(data, config, held_out), config, target, folder, report=report, wish=wish or control.wish
+        check(data, config, held_out),
+        config,
+        target,
+        folder,
+        report=report,
+        wish=lambda: "suspend" if cancel is not None and cancel.cancelled else control.wish(),
     )
 
 

@@ -128,19 +128,12 @@ def make_trainer(
             )
     else:
         # Measured once a run: a resumed one has to end where the unbroken one would.
-        steps = planned_steps(parts, config, clock) if parts.crew.leads else 0
+        steps = 0
+        if parts.crew.leads:
+            steps = planned_steps(parts, config, None if config.epochs else measure(parts, config, clock))
         notes |= {"fingerprint": fingerprint, "steps": round(parts.crew.same(float(steps), trainer.device))}
     trainer.config = replace(trainer.config, steps=int(notes["steps"]))
     return trainer
-
-
-def planned_steps(parts: Parts, config: FinetuneConfig, clock: Callable[[], float] = time.monotonic) -> int:
-    """Return how many steps the epochs are, or fit the minutes."""
-    if config.epochs is not None:
-        return max(math.ceil(config.epochs * parts.steps_per_epoch), 1)
-    minutes = USUAL_MINUTES if config.minutes is None else config.minutes
-    seconds = measure(parts, config, clock).seconds_per_step
-    return max(int(60 * minutes * (1 - _RESERVE) / seconds), 10)
 
 
 @dataclass(frozen=True)
@@ -149,6 +142,14 @@ class Cost:
 
     seconds_per_step: float
     drawing_share: float
+
+
+def planned_steps(parts: Parts, config: FinetuneConfig, cost: Cost | None) -> int:
+    """Return how many steps the epochs are, or fit the minutes at that cost."""
+    if config.epochs is not None or cost is None:
+        return max(math.ceil((config.epochs or 1) * parts.steps_per_epoch), 1)
+    minutes = USUAL_MINUTES if config.minutes is None else config.minutes
+    return max(int(60 * minutes * (1 - _RESERVE) / cost.seconds_per_step), 10)
 
 
 def measure(parts: Parts, config: FinetuneConfig, clock: Callable[[], float] = time.monotonic) -> Cost:

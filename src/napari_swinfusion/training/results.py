@@ -15,6 +15,7 @@ from napari_swinfusion.training.checkpoint import has_checkpoint
 from napari_swinfusion.training.judging import Judgement
 from napari_swinfusion.training.parts import Parts
 from napari_swinfusion.weights import save_model, sha256_of
+from napari_swinfusion.weights.cards import card_path
 from napari_swinfusion.weights.catalogue import REJECTED, SUFFIX, list_shipped, user_folder
 
 NORMALISATION = "grey planes of about [0, 1]: 0.1 and 99.9 percentile of the whole stack, lamp matched, as when fusing"
@@ -113,6 +114,7 @@ def keep(
     story = _story(network, judgement, parts, facts)
     path = target if judgement.accepted else target.with_name(f"{target.stem}{REJECTED}")
     path.parent.mkdir(parents=True, exist_ok=True)
+    card_path(path).unlink(missing_ok=True)
     save_model(network, path, story)
     result = Finetuned(
         accepted=judgement.accepted,

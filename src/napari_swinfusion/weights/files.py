@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 
 from napari_swinfusion.errors import ConfigError, ModelError
 from napari_swinfusion.networks import FusionNetwork, architecture_of, build_network
+from napari_swinfusion.weights.cards import check_card
 
 FORMAT = "napari-swinfusion/1"
 
@@ -73,13 +74,14 @@ def read_model(path: Path) -> FusionNetwork:
     Raises
     ------
     ModelError
-        If the file is damaged, holds another architecture, or numbers that are not finite.
+        If the file is damaged, differs from its card, holds another architecture, or numbers that are not finite.
     """
     header = read_header(path)
     try:
         network = build_network(header["architecture"], header["config"])
     except ConfigError as error:
         raise ModelError(f"'{path}' was made by another version: {error}") from error
+    check_card(path)
     with safe_open(path, framework="pt") as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
     expected = network.state_dict()
