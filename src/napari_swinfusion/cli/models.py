@@ -1,15 +1,16 @@
-"""`swinfusion models`: what can be chosen with `--model`, and the facts about one."""
+"""`swinfusion models`: what can be chosen with `--model`, the facts about one, and foreign ones made ours."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from napari_swinfusion.cli.console import print_json
 
-models = typer.Typer(name="models", help="List models, or tell the facts about one.", no_args_is_help=True)
+models = typer.Typer(name="models", help="List models, tell the facts about one, or import one.", no_args_is_help=True)
 
 
 @models.command("list")
@@ -39,6 +40,36 @@ def info(
     width = max(map(len, facts))
     for name, value in facts.items():
         typer.echo(f"{name:{width}}  {value}")
+
+
+@models.command("import")
+def import_(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A published SwinFusion or Restormer checkpoint.")],
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="OUT", help="The model file to write (.safetensors).")],
+    sha256: Annotated[str | None, typer.Option(help="What the checkpoint's SHA-256 must be.")] = None,
+    overwrite: Annotated[bool, typer.Option(help="Replace the output.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Make a published checkpoint a model of this program, and report what was used."""
+    from napari_swinfusion.io import check_outputs
+    from napari_swinfusion.weights import save_model
+    from napari_swinfusion.weights.importers import import_checkpoint
+
+    check_outputs([out], inputs=[file], overwrite=overwrite, suffixes=[".safetensors"])
+    network, report = import_checkpoint(file, sha256=sha256)
+    story = {"summary": f"imported from {file.name}", "imported": asdict(report)}
+    save_model(network, out, story)
+    if as_json:
+        print_json(asdict(report) | {"out": str(out)})
+        return
+    typer.echo(f"{report.architecture} with {report.parameters:,} parameters → {out}")
+    for name, value in report.config.items():
+        typer.echo(f"  {name}: {value}")
+    for reason in sorted(set(report.dropped.values())):
+        names = [name for name, why in report.dropped.items() if why == reason]
+        typer.echo(f"Left out, {reason}: {names[0]}" + (f" and {len(names) - 1} more" if len(names) > 1 else ""))
+    for assumption in report.assumed:
+        typer.echo(f"Taken for granted: {assumption}")
 
 
 def facts_of(model: str) -> dict[str, Any]:

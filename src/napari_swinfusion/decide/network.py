@@ -71,7 +71,6 @@ class NetworkDecider:
                 f"'{self.info.name}' answers {facts.upscale} times larger than its input; it cannot decide."
             )
         self._paints = facts.output == "image"
-        self._reach = (_UNBOUNDED_HALO if facts.reach is None else facts.reach) + (MARGIN if self._paints else 0)
         self.info = replace(
             self.info,
             device=str(self.device),
@@ -143,15 +142,21 @@ class NetworkDecider:
         if self._network.info.reach is None and notice not in self.info.notices:
             self.info = replace(self.info, notices=(*self.info.notices, notice))
 
+    def _reach(self, planes: GreyPlanes) -> int:
+        reach = self._network.info.reach_for(planes.n_planes)
+        return (_UNBOUNDED_HALO if reach is None else reach) + (MARGIN if self._paints else 0)
+
     def _first_tiles(self, planes: GreyPlanes) -> list[Tile]:
         info = self._network.info
         height, width = planes.height, planes.width
         if self._tile is not None:
-            return plan_tiles(height, width, core=self._tile, reach=self._reach, multiple=info.size_multiple)
-        values = info.cached_values + (0 if self.device.type == "cpu" else _BATCHED_VALUES)
-        allowed = memory_budget(self.device) / (values * _FLOAT_BYTES * planes.n_planes)
+            return plan_tiles(height, width, core=self._tile, reach=self._reach(planes), multiple=info.size_multiple)
+        values = info.values_for(planes.n_planes)
+        if self.device.type != "cpu":
+            values += _BATCHED_VALUES * planes.n_planes
+        allowed = memory_budget(self.device) / (values * _FLOAT_BYTES)
         whole = Box(0, padded_size(height, info.size_multiple), 0, padded_size(width, info.size_multiple))
-        tiles, waiting = [], [surround(whole, height, width, reach=self._reach, multiple=info.size_multiple)]
+        tiles, waiting = [], [surround(whole, height, width, reach=self._reach(planes), multiple=info.size_multiple)]
         while waiting:
             tile = waiting.pop(0)
             fits = _area(tile.read) <= allowed or halved(tile.core, info.size_multiple) is None
@@ -170,7 +175,7 @@ class NetworkDecider:
                 "choose the device cpu, or fuse fewer planes."
             )
         return [
-            surround(core, planes.height, planes.width, reach=self._reach, multiple=info.size_multiple)
+            surround(core, planes.height, planes.width, reach=self._reach(planes), multiple=info.size_multiple)
             for core in halves
         ]
 

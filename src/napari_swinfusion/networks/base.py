@@ -61,6 +61,13 @@ class NetworkInfo:
             return self.reach
         return self.reach * (n_planes - 1).bit_length()
 
+    def values_for(self, n_planes: int) -> float:
+        """Return the values kept per pixel during inference with `n_planes` planes."""
+        if not self.pairwise:
+            return self.cached_values * n_planes
+        # A pair at work, and the images and shares of the others.
+        return self.cached_values * 2 + 2 * (n_planes - 2)
+
 
 @dataclass(frozen=True)
 class Fused:
