@@ -10,6 +10,7 @@ __version__ = "0.1.0"
 _HOME = {
     "fuse": "napari_swinfusion.pipeline",
     "compose": "napari_swinfusion.pipeline",
+    "restore": "napari_swinfusion.pipeline",
     "FocalStack": "napari_swinfusion.focal_stack",
     "FusedImage": "napari_swinfusion.focal_stack",
     "SpatialMetadata": "napari_swinfusion.focal_stack",
