@@ -39,6 +39,16 @@ def test_reduced_attention_looks_at_a_small_copy() -> None:
     torch.testing.assert_close(mixer(IMAGE), torch.cat(heads, dim=1).view_as(IMAGE))
 
 
+def test_no_token_goes_unseen_by_reduced_attention() -> None:
+    torch.manual_seed(0)
+    mixer = make_mixer("reduced-attention", 8).double()
+    for size in ((16, 24), (13, 9), (3, 3)):
+        image = torch.randn(1, 8, *size, dtype=torch.float64, requires_grad=True)
+        mixer(image)[..., 0, 0].square().sum().backward()
+        assert image.grad is not None
+        assert image.grad.abs().sum(1).all()
+
+
 def test_joint_attention_fits_every_size_with_the_same_weights() -> None:
     """The document's MLP holds H × W; here a tile and a repeated tile are weighed alike."""
     torch.manual_seed(0)

@@ -9,6 +9,7 @@ from torch.nn import functional
 from napari_swinfusion.networks.blocks.channel_norm import ChannelNorm
 from napari_swinfusion.networks.blocks.entry import Block
 from napari_swinfusion.networks.blocks.heads import check_heads
+from napari_swinfusion.networks.blocks.local import padded
 
 
 class ReducedAttentionMixer(Block):
@@ -16,7 +17,8 @@ class ReducedAttentionMixer(Block):
 
     After document 002 and TransXNet (Lou et al., arXiv 2310.19380). Changed: normalisation over channels instead of
     over the batch; the scaling of each channel after it is gone, as the next convolution can do it; no table of
-    positions, which would fix the size of the image. It sees the whole image: no finite reach.
+    positions, which would fix the size of the image; edges padded so that no token goes unseen. It sees the whole
+    image: no finite reach.
 
     Parameters
     ----------
@@ -31,11 +33,11 @@ class ReducedAttentionMixer(Block):
     def __init__(self, dim: int, *, num_heads: int = 4, reduction: int = 8) -> None:
         super().__init__()
         check_heads(dim, num_heads)
-        self.num_heads = num_heads
+        self.num_heads, self.reduction = num_heads, reduction
         size = reduction + 3
         self.query = nn.Conv2d(dim, dim, 1)
         self.small = nn.Sequential(
-            nn.Conv2d(dim, dim, size, stride=reduction, padding=size // 2, groups=dim, bias=False),
+            nn.Conv2d(dim, dim, size, stride=reduction, padding=2, groups=dim, bias=False),
             ChannelNorm(dim),
             nn.GELU(),
         )
@@ -44,7 +46,7 @@ class ReducedAttentionMixer(Block):
 
     def forward(self, image: Tensor) -> Tensor:
         """Return `(b, c, h, w)` mixed."""
-        small = self.small(image)
+        small = self.small(padded(image, self.reduction))
         small = small + self.local(small)
         query, key, value = (
             rearrange(part, "b (g c) h w -> b g (h w) c", g=self.num_heads)
