@@ -158,6 +158,14 @@ def test_the_registry_tells_the_truth(make: Any, entries: Any) -> None:
         assert all((entry.good_for, entry.paper, entry.cost))
 
 
+def test_the_page_of_the_networks_lists_each_as_registered() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "explanation" / "networks.md").read_text(encoding="utf-8")
+    for kind, entries in (("merger", MERGERS), ("mixer", MIXERS)):
+        for name, entry in entries.items():
+            reach = "whole image" if entry.reach is None else entry.reach
+            assert f"| `{name}` ({kind}) | {entry.good_for} | {entry.paper} | {entry.cost} | {reach} |" in page
+
+
 @pytest.mark.parametrize(
     ("make", "wrong", "right"), [(make_merger, "gatd", "gated"), (make_mixer, "dilatd", "dilated")]
 )
