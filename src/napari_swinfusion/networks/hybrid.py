@@ -20,6 +20,7 @@ from dataclasses import dataclass
 import torch
 from einops import rearrange
 from torch import Tensor, nn
+from torch.nn import functional
 
 from napari_swinfusion.networks.base import Fused, FusionNetwork, NetworkConfig, NetworkInfo
 from napari_swinfusion.networks.blocks.adaptive_windows import AdaptiveSwinStage, adaptive_layers
@@ -124,8 +125,7 @@ class HybridFusionNet(FusionNetwork):
         tokens = self._encode(planes, mean, step)
         for i in range(len(self.stages)):
             tokens = self._stage(i, tokens)
-        weights, focus = self._decode(planes, mean, tokens, step).unbind(0)
-        return Fused(torch.einsum("bnhw,bnhw->bhw", weights, planes), weights, focus)
+        return self._decode(planes, mean, tokens, step)
 
     def _encode(self, planes: Tensor, mean: Tensor, step: int) -> Tensor:
         (b, n, h, w), patch = planes.shape, self.config.patch_size
@@ -137,8 +137,7 @@ class HybridFusionNet(FusionNetwork):
                 detail = _beside(planes[:, i : i + step, rows], mean[:, :, rows])
                 for convolution in self.stem:
                     detail = _convolve(convolution, detail).relu_()
-                patches = rearrange(detail[:, :, band.kept], "b n (h i) (w j) c -> b n h w (i j c)", i=patch, j=patch)
-                embedded = self.embed_norm(self.embed(patches))
+                embedded = self.embed_norm(self.embed(_in_patches(detail[:, :, band.kept], patch).flatten(-3)))
                 if tokens is None:
                     tokens = embedded.new_empty(b, n, h // patch, w // patch, self.config.dim)
                 tokens[:, i : i + step, band.start // patch : band.stop // patch] = embedded
@@ -161,24 +160,34 @@ class HybridFusionNet(FusionNetwork):
                 plane.copy_(self.mixers[i](plane))
         return flat.view(tokens.shape)
 
-    def _decode(self, planes: Tensor, mean: Tensor, tokens: Tensor, step: int) -> Tensor:
+    def _decode(self, planes: Tensor, mean: Tensor, tokens: Tensor, step: int) -> Fused:
         patch = self.config.patch_size
-        shares = planes.new_empty(2, *planes.shape)
+        shares, image = planes.new_empty(2, *planes.shape), torch.empty_like(planes[:, 0])
         for band in bands(planes, multiple=patch, halo=patch):
             self.tell(1 - (1 - band.start / planes.shape[2]) / (len(self.stages) + 2))
-            rows = slice(band.read_start, band.read_stop)
-            token_rows = slice(band.read_start // patch, band.read_stop // patch)
-            scores = []
-            for i in range(0, planes.shape[1], step):
-                detail = _convolve(self.detail, _beside(planes[:, i : i + step, rows], mean[:, :, rows]))
-                up = self.up(tokens[:, i : i + step, token_rows])
-                seen = rearrange(up, "b n h w (i j c) -> b n (h i) (w j) c", i=patch, j=patch)
-                mixed = _convolve(self.mix, detail.add_(seen).relu_()).relu_()
-                scores.append(self.score(mixed[:, :, band.kept]))
-            shares[..., band.start : band.stop, :] = rearrange(
-                torch.cat(scores, dim=1).to(planes.dtype).softmax(1), "b n h w s -> s b n h w"
-            )
-        return shares
+            rows, kept = slice(band.read_start, band.read_stop), slice(band.start, band.stop)
+            seen = tokens[:, :, band.read_start // patch : band.read_stop // patch]
+            scores = self._score(planes[:, :, rows], mean[:, :, rows], seen, step, band.kept)
+            shares[..., kept, :] = scores.softmax(2)
+            image[:, kept] = (shares[0, :, :, kept] * planes[:, :, kept]).sum(1)
+            del scores  # before the next are made
+        return Fused(image, *shares.unbind(0))
+
+    def _score(self, planes: Tensor, mean: Tensor, tokens: Tensor, step: int, kept: slice) -> Tensor:
+        (b, n, _, w), patch = planes.shape, self.config.patch_size
+        scores = planes.new_empty(2, b, n, kept.stop - kept.start, w)
+        bias = self.up.bias.view(patch, patch, -1)
+        for i in range(0, n, step):
+            one = slice(i, i + step)
+            detail = _convolve(self.detail, _beside(planes[:, one], mean))
+            seen = functional.linear(tokens[:, one], self.up.weight)
+            seen = rearrange(seen, "b n h w (i j c) -> b n h w i j c", i=patch, j=patch)
+            _in_patches(detail, patch).add_(seen).add_(bias)
+            mixed = _convolve(self.mix, detail.relu_()).relu_()[:, :, kept]
+            # As a product with two rows; one with two columns is several times slower.
+            flat = self.score.weight @ mixed.flatten(0, 3).t() + self.score.bias[:, None]
+            scores[:, :, one] = flat.view(2, *mixed.shape[:-1])
+        return scores
 
 
 def _beside(planes: Tensor, mean: Tensor) -> Tensor:
@@ -197,6 +206,12 @@ def _stage(config: HybridFusionConfig, depth: int) -> nn.Sequential:
     if config.adaptive_windows:
         return AdaptiveSwinStage(config.dim, depth, config.num_heads, config.adaptive_windows, config.mlp_ratio)
     return SwinStage(config.dim, depth, config.num_heads, config.window_size, config.mlp_ratio)
+
+
+def _in_patches(image: Tensor, patch: int) -> Tensor:
+    # A view (b, n, h, w, i, j, c) of the image.
+    split: Tensor = rearrange(image, "b n (h i) (w j) c -> b n h w i j c", i=patch, j=patch)
+    return split
 
 
 def _layers(config: HybridFusionConfig, mergers: list[Block], mixers: list[Block]) -> list[Layer]:

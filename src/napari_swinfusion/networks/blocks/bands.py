@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 BAND_TOKENS = 2048
-BAND_PIXELS = 32768
+BAND_PIXELS = 65536
 
 
 @dataclass(frozen=True)

@@ -30,21 +30,25 @@ class PlaneExchange(nn.Module):
 
         `merged` `(b, h, w, dim)`, what a merger made of the planes, takes the place of their mean.
         """
+        flat = tokens.flatten(2, 3)
         if merged is None:
-            return in_bands(self._exchange, tokens, axis=2)
+            return in_bands(self._exchange, flat, axis=2).view(tokens.shape)
 
         def step(band: Tensor) -> Tensor:
             first, planes = band[:, :1], band[:, 1:]
             return torch.cat([first, self._exchange(planes, first)], dim=1)
 
-        return in_bands(step, torch.cat([merged.unsqueeze(1), tokens], dim=1), axis=2)[:, 1:]
+        both = torch.cat([merged.flatten(1, 2).unsqueeze(1), flat], dim=1)
+        return in_bands(step, both, axis=2)[:, 1:].view(tokens.shape)
 
     def _exchange(self, tokens: Tensor, mean: Tensor | None = None) -> Tensor:
         mean = tokens.mean(1, keepdim=True) if mean is None else mean
         over_planes = torch.cat([mean, tokens.amax(1, keepdim=True)], dim=-1)
-        compared = functional.gelu(self.own(tokens) + self.shared(over_planes))
-        padded = functional.pad(compared, (0, 0, 0, 0, 0, 0, 1, 1))
+        shared = functional.linear(over_planes, self.shared.weight, self.own.bias)
+        compared = functional.gelu(functional.linear(tokens, self.own.weight).add_(shared))
         below, here, above = self.taps.to(compared.dtype)
-        mixed = padded[:, :-2] * below + compared * here + padded[:, 2:] * above
-        result: Tensor = tokens + self.project(mixed)
+        mixed = compared * here
+        mixed[:, 1:].addcmul_(compared[:, :-1], below)
+        mixed[:, :-1].addcmul_(compared[:, 1:], above)
+        result: Tensor = self.project(mixed) + tokens
         return result
