@@ -3,10 +3,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format bench bench-quality bench-losses docs screenshots
+.PHONY: help setup demo test lint format bench bench-networks bench-quality bench-losses docs screenshots
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
 setup: ## create .venv and install everything, with the libraries that Qt needs
 	@$(PYTHON) tools/setup.py --window required
@@ -37,6 +37,10 @@ bench-quality: setup ## measure quality and write its page and figure
 
 bench-losses: setup ## train small networks with every recipe of losses and compare them
 	@$(BIN)/python -m benchmarks.losses
+
+bench-networks: setup ## compare networks, mergers and mixers after MINUTES CPU-minutes of training each
+	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.networks --minutes $(or $(MINUTES),2) \
+		--page docs/explanation/networks-compared.md
 
 docs: setup ## build the pages into site
 	@$(BIN)/python tools/fault_table.py --write

@@ -91,3 +91,34 @@ def facts_of(model: str) -> dict[str, Any]:
     network = load_model(model)
     facts["parameters"] = sum(weights.numel() for weights in network.parameters())
     return facts | asdict(network.info) | {"configuration": network.config.to_dict()}
+
+
+@models.command()
+def profile(
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="A network that ships, a weights file, an architecture or a preset.")
+    ],
+    size: Annotated[int, typer.Option(help="Side of the planes, px.")] = 256,
+    planes: Annotated[int, typer.Option(help="Number of planes.")] = 2,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
+    repeats: Annotated[int, typer.Option(help="Timed runs after the warm-up.")] = 7,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Measure what one network costs: parameters, arithmetic, memory and time."""
+    from napari_swinfusion.decide.profile import network_by_name
+    from napari_swinfusion.decide.profile import profile as measure
+
+    cost = measure(network_by_name(name), planes=planes, size=size, device=device, repeats=repeats)
+    if as_json:
+        print_json(asdict(cost))
+        return
+    rows = {
+        "stack": f"{cost.planes} × {cost.height} × {cost.width} on {cost.device}",
+        "parameters": f"{cost.parameters:,}",
+        "arithmetic": f"{cost.flops / 1e9:.2f} GFLOP",
+        "peak memory": f"{cost.peak_memory / 2**20:.0f} MiB",
+        "time": f"{cost.seconds * 1000:.1f} ms (quartiles {cost.seconds_spread * 1000:.1f} ms apart)",
+        "speed": f"{cost.megapixels_per_second:.2f} megapixels a second",
+    }
+    for key, value in rows.items():
+        typer.echo(f"{key:12}{value}")

@@ -122,7 +122,7 @@ def profile(
 
 
 def count_flops(network: FusionNetwork, shape: tuple[int, ...]) -> int:
-    """Return the floating-point operations of one forward on planes of `shape` `(b, n, h, w)`, computed in one piece."""
+    """Return the floating-point operations of one forward on planes of `shape` `(b, n, h, w)`, in one piece."""
     empty = copy.deepcopy(network).eval().to("meta")
     counter = FlopCounterMode(
         display=False, custom_mapping={torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _attention_flops}
@@ -133,7 +133,7 @@ def count_flops(network: FusionNetwork, shape: tuple[int, ...]) -> int:
 
 
 def _attention_flops(query: Any, key: Any, value: Any, *_: Any, **__: Any) -> int:
-    return int(sdpa_flop_count(query, key, value))
+    return int(sdpa_flop_count(query, key, value))  # type: ignore[no-untyped-call]
 
 
 def _forward(network: FusionNetwork, stack: Tensor) -> None:
