@@ -1,4 +1,4 @@
-"""`swinfusion models`: what can be chosen with `--model`, the facts about one, and foreign ones made ours."""
+"""`swinfusion models`: what can be chosen with `--model`, the facts about one, foreign ones made ours, and export."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ import typer
 
 from napari_swinfusion.cli.console import print_json
 
-models = typer.Typer(name="models", help="List models, tell the facts about one, or import one.", no_args_is_help=True)
+models = typer.Typer(
+    name="models", help="List models, tell the facts about one, import or export one.", no_args_is_help=True
+)
 
 
 @models.command("list")
@@ -70,6 +72,20 @@ def import_(
         typer.echo(f"Left out, {reason}: {names[0]}" + (f" and {len(names) - 1} more" if len(names) > 1 else ""))
     for assumption in report.assumed:
         typer.echo(f"Taken for granted: {assumption}")
+
+
+@models.command()
+def export(
+    model: Annotated[str, typer.Argument(metavar="M", help="A network of `models list`, or a weights file.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="FILE.safetensors, a copy, or FILE.zip for bioimage.io.")],
+    author: Annotated[list[str] | None, typer.Option(help="Name for the package; may be repeated.")] = None,
+    license_: Annotated[str | None, typer.Option("--license", help="SPDX identifier, such as CC-BY-4.0.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file.")] = False,
+) -> None:
+    """Hand a model on, as a copy of its file or as a package of the BioImage Model Zoo."""
+    from napari_swinfusion.weights.export import export_model
+
+    typer.echo(export_model(model, out, authors=author or (), license=license_, overwrite=overwrite))
 
 
 def facts_of(model: str) -> dict[str, Any]:
