@@ -49,5 +49,6 @@ docs: setup ## build the pages into site
 
 screenshots: setup ## draw the pictures of README and docs again
 	@$(BIN)/python tools/screenshot_dock.py
+	@$(BIN)/python tools/screenshot_train_dock.py
 	@$(BIN)/python tools/draw_pictures.py
 	@$(BIN)/python tools/draw_simulator.py

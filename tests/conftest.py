@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
+from collections.abc import Callable, Iterator
 
 # Before anything imports torch: several test processes share the machine, and sums must not depend on the core count.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -74,3 +77,75 @@ def scene() -> Scene:
 def scene_pair() -> Scene:
     """Return two planes of 64 × 96 px in uint8: left sharp, right sharp."""
     return draw_scene(2, 64, 96, "uint8", seed=1)
+
+
+@pytest.fixture
+def make_dock(make_napari_viewer: Any, qtbot: Any) -> Iterator[Callable[..., Any]]:
+    """Return a maker of Fuse docks, each in a viewer of its own; runs end with the test."""
+    from napari_swinfusion.viewer.fuse_dock import FuseDock
+
+    docks: list[FuseDock] = []
+
+    def make(**viewer_options: Any) -> FuseDock:
+        viewer = make_napari_viewer(**viewer_options)
+        dock = FuseDock(viewer)
+        viewer.window.add_dock_widget(dock, name="Fuse focal stack")
+        dock.options.model.choose("tenengrad")
+        docks.append(dock)
+        return dock
+
+    yield make
+    for dock in docks:
+        dock.cancel()
+    for dock in docks:
+        qtbot.waitUntil(lambda dock=dock: not dock.running, timeout=10_000)
+
+
+@pytest.fixture
+def own_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Keep the test's models apart from the user's; one is there, `tiny`, that has learned nothing yet."""
+    import torch
+
+    from napari_swinfusion.networks import build_network
+    from napari_swinfusion.weights import save_model
+
+    folder = tmp_path / "models"
+    folder.mkdir()
+    monkeypatch.setenv("SWINFUSION_MODELS", str(folder))
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        tiny = build_network("hybrid", {"stem_channels": 4, "dim": 8, "num_heads": 1, "depths": [2]})
+    save_model(tiny, folder / "tiny.safetensors", {})
+    return folder
+
+
+@pytest.fixture
+def make_train_dock(make_napari_viewer: Any, own_models: Path) -> Iterator[Callable[..., Any]]:
+    """Return a maker of Train docks, each in a viewer of its own and set to be quick; no process outlives the test."""
+    import psutil
+
+    from napari_swinfusion.viewer.train_dock import TrainDock
+
+    docks: list[TrainDock] = []
+
+    def make(**viewer_options: Any) -> TrainDock:
+        viewer = make_napari_viewer(**viewer_options)
+        dock = TrainDock(viewer)
+        viewer.window.add_dock_widget(dock, name="Train fusion network")
+        dock.options.base.choose("tiny")
+        dock.options.size.setValue(32)
+        dock.options.simulated.setValue(0)
+        dock.options.rate.setValue(0.02)
+        dock.options.unit.choose("epochs")
+        dock.ask = lambda *_, **__: "stop"
+        docks.append(dock)
+        return dock
+
+    yield make
+    for dock in docks:
+        dock._may_close(may_stay=False)
+    for birth in own_models.glob("*.training/process.json"):
+        with contextlib.suppress(psutil.Error):
+            child = psutil.Process(json.loads(birth.read_text())["pid"])
+            child.kill()
+            child.wait(10)

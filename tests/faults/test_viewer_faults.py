@@ -29,24 +29,6 @@ TEN_SECONDS = 10_000
 
 
 @pytest.fixture
-def make_dock(make_napari_viewer: Any, qtbot: Any) -> Iterator[Callable[[], FuseDock]]:
-    docks: list[FuseDock] = []
-
-    def make() -> FuseDock:
-        viewer = make_napari_viewer()
-        dock = FuseDock(viewer)
-        viewer.window.add_dock_widget(dock, name="Fuse focal stack")
-        dock.options.model.choose("tenengrad")
-        docks.append(dock)
-        return dock
-
-    yield make
-    for dock in docks:
-        dock.cancel()
-        qtbot.waitUntil(lambda dock=dock: not dock.running, timeout=TEN_SECONDS)
-
-
-@pytest.fixture
 def dock(make_dock: Callable[[], FuseDock], scene: Any) -> FuseDock:
     """Return a dock, ready to fuse a stack of five planes."""
     dock = make_dock()

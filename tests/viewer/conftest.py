@@ -2,34 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 pytest.importorskip("napari", reason="the viewer's tests need napari and Qt: pip install napari-swinfusion[all]")
-
-
-@pytest.fixture
-def make_dock(make_napari_viewer: Any, qtbot: Any) -> Iterator[Callable[[], Any]]:
-    """Return a maker of docks, each in a viewer of its own; runs end with the test."""
-    from napari_swinfusion.viewer.fuse_dock import FuseDock
-
-    docks = []
-
-    def make(**viewer_options: Any) -> Any:
-        viewer = make_napari_viewer(**viewer_options)
-        dock = FuseDock(viewer)
-        viewer.window.add_dock_widget(dock, name="Fuse focal stack")
-        dock.options.model.choose("tenengrad")
-        docks.append(dock)
-        return dock
-
-    yield make
-    for dock in docks:
-        dock.cancel()
-    for dock in docks:
-        qtbot.waitUntil(lambda dock=dock: not dock.running, timeout=10_000)
 
 
 @pytest.fixture

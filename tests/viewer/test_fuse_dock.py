@@ -9,7 +9,7 @@ from qtpy.QtWidgets import QAbstractButton, QComboBox, QLineEdit, QSpinBox
 
 from napari_swinfusion.decide.registry import list_models
 from napari_swinfusion.progress import Progress
-from napari_swinfusion.viewer.parts.run_panel import spell_seconds
+from napari_swinfusion.viewer.parts.status import spell_seconds
 from napari_swinfusion.viewer.run import estimate_left
 
 
@@ -63,7 +63,10 @@ def test_planes_of_different_size_are_refused(make_dock, rng):
 def test_every_model_of_the_registry_is_offered_with_its_summary(make_dock):
     box = make_dock().options.model
     offered = [(box.itemData(i), box.itemData(i, Qt.ItemDataRole.ToolTipRole)) for i in range(box.count())]
-    assert offered == [(info.name, info.summary) for info in list_models()]
+    assert [name for name, _ in offered] == [info.name for info in list_models()]
+    for (_, tooltip), info in zip(offered, list_models(), strict=True):
+        assert info.summary in tooltip
+        assert (info.sha256 or "")[:16] in tooltip
 
 
 def test_renaming_and_deleting_layers_keeps_the_choice(make_dock, scene):

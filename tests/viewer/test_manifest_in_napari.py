@@ -9,19 +9,23 @@ from npe2 import PluginManifest
 
 from napari_swinfusion.viewer.fuse_dock import FuseDock
 from napari_swinfusion.viewer.preferences import Preferences, load_preferences
+from napari_swinfusion.viewer.train_dock import TrainDock
 
 PLUGIN = "napari-swinfusion"
 
 
-def test_the_dock_opens_by_its_name(make_napari_viewer):
+@pytest.mark.parametrize(("name", "kind"), [("Fuse focal stack", FuseDock), ("Train fusion network", TrainDock)])
+def test_each_dock_opens_by_its_name(make_napari_viewer, name, kind):
     viewer = make_napari_viewer()
-    _, dock = viewer.window.add_plugin_dock_widget(PLUGIN, "Fuse focal stack")
-    assert isinstance(dock, FuseDock)
+    _, dock = viewer.window.add_plugin_dock_widget(PLUGIN, name)
+    assert isinstance(dock, kind)
 
 
-def test_the_dock_is_in_the_layers_menu():
+def test_the_docks_are_in_the_layers_menu():
     menus = PluginManifest.from_distribution(PLUGIN).contributions.menus
-    assert [item.command for item in menus["napari/layers/project"]] == ["napari-swinfusion.fuse_dock"]
+    assert [item.command for item in menus["napari/layers/project"]] == [
+        "napari-swinfusion.fuse_dock", "napari-swinfusion.train_dock",
+    ]  # fmt: skip
 
 
 def test_the_sample_stack_can_be_fused(make_dock):

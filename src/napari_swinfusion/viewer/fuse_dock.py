@@ -6,12 +6,13 @@ from dataclasses import replace
 
 import napari
 from napari.utils.notifications import show_error
-from qtpy.QtCore import QEvent, Qt
-from qtpy.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
+from qtpy.QtCore import QEvent
+from qtpy.QtWidgets import QWidget
 
 from napari_swinfusion.errors import InputError
 from napari_swinfusion.progress import Progress
 from napari_swinfusion.viewer.layers import view_of, visible_region
+from napari_swinfusion.viewer.parts.dock_layout import column, fill_dock
 from napari_swinfusion.viewer.parts.options_panel import OptionsPanel
 from napari_swinfusion.viewer.parts.run_panel import RunPanel
 from napari_swinfusion.viewer.parts.source_panel import SourcePanel
@@ -19,8 +20,6 @@ from napari_swinfusion.viewer.preferences import load_preferences
 from napari_swinfusion.viewer.request import FuseRequest, resolve
 from napari_swinfusion.viewer.run import FuseRun
 from napari_swinfusion.viewer.worker import Failed, Finished, Outcome, make_threads_wait
-
-_WIDTH = 300
 
 
 class FuseDock(QWidget):
@@ -43,7 +42,7 @@ class FuseDock(QWidget):
         self.source = SourcePanel(napari_viewer)
         self.options = OptionsPanel(list_models(), preferences)
         self.panel = RunPanel()
-        self._lay_out()
+        fill_dock(self, column([self.source, self.options]), self.panel)
         self.source.changed.connect(self._check)
         self.options.changed.connect(self._check)
         self.panel.run_clicked.connect(self.start)
@@ -71,6 +70,12 @@ class FuseDock(QWidget):
         """Whether a run of this dock is going on."""
         return self._run is not None
 
+    def offer_models(self) -> None:
+        """Offer what there is to choose from now, such as a model that was just trained."""
+        from napari_swinfusion.decide.registry import list_models
+
+        self.options.offer_models(list_models())
+
     def event(self, event: QEvent) -> bool:
         """End the run when napari closes the dock, which it does by taking the widget out without closing it."""
         if event.type() == QEvent.Type.ParentChange and self.parent() is None:
@@ -81,27 +86,6 @@ class FuseDock(QWidget):
         """End the run with the dock."""
         self._leave(keep_viewer=True)
         super().closeEvent(event)
-
-    def _lay_out(self) -> None:
-        form = QWidget()
-        rows = QVBoxLayout(form)
-        rows.setContentsMargins(8, 8, 8, 4)
-        rows.addWidget(self.source)
-        rows.addWidget(_line())
-        rows.addWidget(self.options)
-        rows.addStretch(1)
-        scroll = QScrollArea()
-        scroll.setWidget(form)
-        scroll.setWidgetResizable(True)
-        scroll.setFrameShape(QFrame.Shape.NoFrame)
-        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.panel.layout().setContentsMargins(8, 4, 8, 8)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(scroll, 1)
-        layout.addWidget(self.panel)
-        self.setMinimumWidth(_WIDTH)
-        self.setMaximumWidth(_WIDTH + 20)
 
     def _resolve(self) -> FuseRequest:
         views = [view_of(layer) for layer in self.source.layers()]
@@ -176,10 +160,3 @@ class FuseDock(QWidget):
             run.abandon(keep_viewer=keep_viewer)
             self.panel.set_running(False)
         self.source.detach()
-
-
-def _line() -> QFrame:
-    line = QFrame()
-    line.setFrameShape(QFrame.Shape.HLine)
-    line.setFrameShadow(QFrame.Shadow.Sunken)
-    return line

@@ -99,7 +99,7 @@ class ResultLayers:
             ),
             _Part(
                 "decision", no_map, labels, lambda made: (made.decision + 1).astype(labels),
-                look={"colormap": _plane_colors(stack.n_planes), "opacity": 1.0},
+                look={"colormap": plane_colors(stack.n_planes), "opacity": 1.0},
             ),
             _Part("fused", "Z", stack.dtype, lambda made: made.image, look=_source_look(request, stack)),
         ]  # fmt: skip
@@ -238,7 +238,7 @@ def _source_look(request: FuseRequest, stack: FocalStack) -> dict[str, Any]:
     return look
 
 
-def _plane_colors(n_planes: int) -> DirectLabelColormap:
-    # Planes are an order, so their colours are one too: the map reads as a depth map.
+def plane_colors(n_planes: int) -> DirectLabelColormap:
+    """Return the colours of decision labels: planes are an order, so their colours are one too, as in a depth map."""
     colors = ensure_colormap("turbo").map(np.linspace(0.08, 0.92, n_planes))
     return DirectLabelColormap(color_dict={None: "transparent", 0: "transparent", **dict(enumerate(colors, start=1))})

@@ -129,7 +129,9 @@ def _work(request: FuseRequest, line: Line, events: SimpleQueue[Event]) -> None:
 
 
 def _fuse(request: FuseRequest, token: CancelToken, events: SimpleQueue[Event]) -> FusedImage:
-    _use_threads(request.threads)
+    import torch
+
+    torch.set_num_threads(threads_for(request.threads))
     from napari_swinfusion.pipeline import fuse
 
     stack = request.open()
@@ -159,11 +161,10 @@ def make_threads_wait() -> None:
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
-def _use_threads(threads: int) -> None:
-    import torch
-
+def threads_for(preferred: int) -> int:
+    """Return how many threads a run gets: as many as preferred, or where that is 0 all but one for the window."""
     mine = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 2
-    torch.set_num_threads(threads or max(mine - 1, 1))
+    return preferred or max(mine - 1, 1)
 
 
 def _free_device_memory() -> None:

@@ -5,43 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from qtpy.QtCore import QSignalBlocker, Qt, Signal
-from qtpy.QtWidgets import QCheckBox, QComboBox, QFormLayout, QLineEdit, QSizePolicy, QSpinBox, QVBoxLayout, QWidget
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import QCheckBox, QFormLayout, QLineEdit, QSpinBox, QVBoxLayout, QWidget
 from superqt import QCollapsible
 
 from napari_swinfusion.decide.base import DeciderInfo
+from napari_swinfusion.viewer.parts.choice import Choice
 from napari_swinfusion.viewer.preferences import Preferences
 from napari_swinfusion.viewer.request import Options
 
-_DEVICES = [("Automatic", "auto"), ("Processor (CPU)", "cpu"), ("NVIDIA (CUDA)", "cuda"), ("Apple (MPS)", "mps")]
+DEVICES = [("Automatic", "auto"), ("Processor (CPU)", "cpu"), ("NVIDIA (CUDA)", "cuda"), ("Apple (MPS)", "mps")]
 _PREFER = [("Sharpest plane", None), ("Upper plane if close", "top"), ("Lower plane if close", "bottom")]
 _BLEND = [("Weighted mean", "soft"), ("One plane per pixel", "hard")]
-
-
-class Choice(QComboBox):
-    """A box of named values."""
-
-    def __init__(self, items: Sequence[tuple[str, Any]], tooltip: str) -> None:
-        super().__init__()
-        self.setToolTip(tooltip)
-        self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-        self.setMinimumContentsLength(12)
-        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-        self.offer(items)
-
-    def offer(self, items: Sequence[tuple[str, Any]]) -> None:
-        """Offer other items; the chosen value stays where it can."""
-        before = self.currentData()
-        with QSignalBlocker(self):
-            self.clear()
-            for name, value in items:
-                self.addItem(name, value)
-            self.choose(before)
-
-    def choose(self, value: Any) -> None:
-        """Choose the item with `value`, or the first where there is none."""
-        values = [self.itemData(i) for i in range(self.count())]
-        self.setCurrentIndex(values.index(value) if value in values else 0)
 
 
 class OptionsPanel(QWidget):
@@ -51,10 +26,9 @@ class OptionsPanel(QWidget):
 
     def __init__(self, models: Sequence[DeciderInfo], preferences: Preferences) -> None:
         super().__init__()
-        self.model = Choice([(info.name, info.name) for info in models], "Who decides which plane is sharp where.")
-        for row, info in enumerate(models):
-            self.model.setItemData(row, info.summary, Qt.ItemDataRole.ToolTipRole)
-        self.device = Choice(_DEVICES, "Where a network runs; automatic takes CUDA, else MPS, else the processor.")
+        self.model = Choice([], "Who decides which plane is sharp where.")
+        self.offer_models(models)
+        self.device = Choice(DEVICES, "Where a network runs; automatic takes CUDA, else MPS, else the processor.")
         self.prefer = Choice(_PREFER, "Which plane to take where two separate planes are about equally sharp.")
         self.blend = Choice(
             _BLEND,
@@ -98,6 +72,13 @@ class OptionsPanel(QWidget):
             decide_on=self.decide_on.currentData(),
             tile=self.tile.value() or None,
         )
+
+    def offer_models(self, models: Sequence[DeciderInfo]) -> None:
+        """Offer other models; the chosen one stays where it can."""
+        self.model.offer([(info.name, info.name) for info in models])
+        for row, info in enumerate(models):
+            digest = f"\nsha256 {info.sha256[:16]}" if info.sha256 else ""
+            self.model.setItemData(row, info.summary + digest, Qt.ItemDataRole.ToolTipRole)
 
     def offer_channels(self, n_channels: int) -> None:
         """Let the user choose among `n_channels` channels."""
