@@ -9,7 +9,8 @@ from PIL import Image, ImageDraw, ImageFont
 from napari_swinfusion.decide.registry import COMPARATORS
 
 SCALE = 2  # drawn larger, then halved: smooth marks
-PANEL, HEIGHT, LEFT, TOP, GAP = 300, 360, 46, 64, 26
+PANEL, HEIGHT, LEFT, TOP, GAP, FOOT = 450, 280, 40, 70, 40, 60
+COLUMNS = 2
 INK, PALE, PAPER = (34, 38, 44), (214, 218, 224), (255, 255, 255)
 NETWORKS = ((200, 40, 40), (235, 130, 30), (150, 60, 160))
 OTHERS = {
@@ -29,16 +30,20 @@ def draw_figure(simulated: dict[str, Any]) -> Image.Image:
     levels = {level: found["psnr by preset"] for level, found in simulated["levels"].items()}
     networks = list(next(iter(simulated["levels"].values()))["lead"])
     colours = OTHERS | dict(zip(networks, NETWORKS, strict=False))
-    shown = [*COMPARATORS, *networks[: len(NETWORKS)]]
+    measured = next(iter(levels.values()))
+    shown = [name for name in (*COMPARATORS, *networks[: len(NETWORKS)]) if name in measured]
     values = [value for points in levels.values() for name in shown for value in points[name].values()]
     low, high = 5 * (min(values) // 5), 5 * (max(values) // 5 + 1)
-    width = LEFT + len(levels) * (PANEL + GAP)
-    figure = Image.new("RGB", (width * SCALE, (TOP + HEIGHT + 40) * SCALE), PAPER)
+    lines = -(-len(levels) // COLUMNS)
+    width, height = LEFT + COLUMNS * (PANEL + GAP), TOP + lines * (HEIGHT + FOOT)
+    figure = Image.new("RGB", (width * SCALE, height * SCALE), PAPER)
     pen = _Pen(figure, low, high)
     pen.legend({name: colours[name] for name in shown})
     for number, (level, points) in enumerate(levels.items()):
-        pen.panel(LEFT + number * (PANEL + GAP), _light(level), {name: points[name] for name in shown}, colours)
-    return figure.resize((width, TOP + HEIGHT + 40), Image.Resampling.LANCZOS)
+        line, column = divmod(number, COLUMNS)
+        place = (LEFT + column * (PANEL + GAP), TOP + line * (HEIGHT + FOOT))
+        pen.panel(place, _light(level), {name: points[name] for name in shown}, colours)
+    return figure.resize((width, height), Image.Resampling.LANCZOS)
 
 
 class _Pen:
@@ -54,24 +59,28 @@ class _Pen:
             self._mark(x, 18, colour)
             x += 10 + self._text((x + 10, 18), name, "lm", 13) + 22
 
-    def panel(self, x: float, title: str, points: Points, colours: dict[str, tuple[int, int, int]]) -> None:
-        self._text((x + PANEL / 2, TOP - 14), title, "mm", 14)
+    def panel(
+        self, corner: tuple[float, float], title: str, points: Points, colours: dict[str, tuple[int, int, int]]
+    ) -> None:
+        x, y = corner
+        self._text((x + PANEL / 2, y - 14), title, "mm", 14)
         for level in range(int(self._low), int(self._high) + 1, 5):
-            y = self._height(level)
-            self._line((x, y), (x + PANEL, y))
-            self._text((x - 6, y), f"{level}", "rm", 11)
+            at = y + self._down(level)
+            self._line((x, at), (x + PANEL, at))
+            self._text((x - 6, at), f"{level}", "rm", 11)
         presets = list(next(iter(points.values())))
         step = PANEL / len(presets)
         for place, preset in enumerate(presets):
             middle = x + (place + 0.5) * step
-            for line, word in enumerate(preset.split("-")):
-                self._text((middle, TOP + HEIGHT + 10 + 12 * line), word, "mm", 9)
+            for line, word in enumerate(preset.split("-", 1)):
+                self._text((middle, y + HEIGHT + 10 + 12 * line), word, "mm", 10)
             for number, (name, found) in enumerate(points.items()):
-                sideways = (number / (len(points) - 1) - 0.5) * 0.6 * step
-                self._mark(middle + sideways, self._height(found[preset]), colours[name])
+                sideways = (number / (len(points) - 1) - 0.5) * 0.65 * step
+                self._mark(middle + sideways, y + self._down(found[preset]), colours[name])
 
-    def _height(self, value: float) -> float:
-        return TOP + HEIGHT * (self._high - value) / (self._high - self._low)
+    def _down(self, value: float) -> float:
+        """Return how far below the top of a panel a value lies."""
+        return HEIGHT * (self._high - value) / (self._high - self._low)
 
     def _mark(self, x: float, y: float, colour: tuple[int, int, int]) -> None:
         box = [(x - 4) * SCALE, (y - 4) * SCALE, (x + 4) * SCALE, (y + 4) * SCALE]

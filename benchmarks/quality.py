@@ -19,7 +19,6 @@ from benchmarks.methods import Contest, make_contest
 from benchmarks.report import show
 from benchmarks.scenes import Textures, held_out_textures
 from benchmarks.setting import RESULTS, describe_setting, real_images, save
-from benchmarks.sheets import draw_sheets
 
 KEPT = RESULTS / "quality"
 
@@ -32,12 +31,13 @@ class Material:
     textures: Textures
     images: Path | None
     quick: bool
+    sheets: Path | None
 
 
 PARTS: dict[str, Callable[[Material], dict[str, Any]]] = {
     "simulated": lambda given: simulated.measure(given.contest, given.textures, quick=given.quick),
     "pairs": lambda given: {} if given.images is None else pairs.measure(given.contest, given.images),
-    "real": lambda given: {} if given.images is None else real.measure(given.contest, given.images),
+    "real": lambda given: {} if given.images is None else real.measure(given.contest, given.images, given.sheets),
     "background": lambda given: background.measure(given.contest, given.textures),
     "spread": lambda given: defocus_spread.measure(given.contest, given.textures),
     "lamp": lambda given: lamp.measure(given.contest, given.textures),
@@ -58,7 +58,11 @@ def main() -> None:
     out = options.out or (KEPT if options.model is None and not options.quick else None)
     images = real_images()
     given = Material(
-        contest=make_contest(options.model), textures=held_out_textures(images), images=images, quick=options.quick
+        contest=make_contest(options.model),
+        textures=held_out_textures(images),
+        images=images,
+        quick=options.quick,
+        sheets=options.sheets,
     )
     if images is None:
         print("No real images found; set SWINFUSION_DATA to their folder to measure on them.")
@@ -71,8 +75,6 @@ def main() -> None:
         print(f"({name}: {time.process_time() - started:.0f} CPU seconds)")
         if out is not None:
             save({"setting": describe_setting(), "networks": given.contest.facts(), **results}, out / f"{name}.json")
-    if options.sheets is not None and images is not None:
-        draw_sheets(given.contest, images, options.sheets)
 
 
 if __name__ == "__main__":

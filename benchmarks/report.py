@@ -138,16 +138,17 @@ def _real(results: Results) -> str:
     for stack, found in results.items():
         if stack in ("setting", "networks"):
             continue
+        first = next(iter(found["methods"].values()))
+        ratios = [key for key in ("objects", "objects less noise", "rims", "cells") if key in first]
         rows = [
             (
                 name,
-                *(f"{row[key]['mean']:.3f} / {row[key]['least']:.3f}" for key in ("objects", "rims", "cells")),
-                f"{row['cells']['sharp']:.2f}",
-                *(f"{row[key]:.3f}" if key in row else "-" for key in ("less noise", "grain", "steps")),
+                *(f"{row[key]['mean']:.3f} / {row[key]['least']:.3f}" for key in ratios),
+                *(f"{row[key]:.3f}" if key in row else "-" for key in ("grain", "steps")),
             )
             for name, row in found["methods"].items()
         ]
-        head = ("Method", "Objects", "Rims", "Cells", "Sharp cells", "Less noise", "Grain", "Steps")
+        head = ("Method", *ratios, "grain", "steps")
         parts += [f"{stack}, {found['objects']} objects:", grid(head, rows)]
     return "\n\n".join(parts)
 

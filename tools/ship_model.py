@@ -21,7 +21,7 @@ def main() -> None:
     parser.add_argument("run", type=Path, help="folder of the training run")
     parser.add_argument("name", help="name of the shipped model")
     parser.add_argument("--summary", required=True, help="one line for menus")
-    parser.add_argument("--quality", type=Path, help="JSON of benchmarks.quality")
+    parser.add_argument("--quality", type=Path, help="JSON that a part of benchmarks.quality wrote")
     options = parser.parse_args()
 
     source = options.run / f"model{SUFFIX}"

@@ -13,7 +13,7 @@ from napari_swinfusion.decide.base import Decider
 from napari_swinfusion.errors import InputError
 from napari_swinfusion.evaluation.cases import Case, find_cases, plain_case, read_case, simulated_case
 from napari_swinfusion.evaluation.scoring import Scores, Summary, score, summarise
-from napari_swinfusion.focal_stack import FocalStack, FusedImage
+from napari_swinfusion.focal_stack import ArrayLike, FocalStack, FusedImage
 from napari_swinfusion.metrics import METRICS, MetricInfo
 from napari_swinfusion.pipeline import fuse
 from napari_swinfusion.pipeline.sources import as_decider, as_stack
@@ -22,7 +22,7 @@ from napari_swinfusion.progress import CancelToken, Progress, ProgressCallback
 from napari_swinfusion.simulation import SimulatedStack
 
 Model = str | Path | Decider
-Datum = FocalStack | SimulatedStack | Case | str | Path
+Datum = FocalStack | ArrayLike | SimulatedStack | Case | str | Path
 OnResult = Callable[[str, Case, FusedImage], None]
 
 
@@ -94,9 +94,9 @@ def evaluate(
     models
         One or several of what `fuse` takes as its model: names, weights files, deciders.
     data
-        One or several of: a stack, a simulated stack with its truth, a TIFF, a folder of planes, a folder of stacks, a
-        folder of pairs (`NAME-A`, `NAME-B`). Files `NAME.truth.*`, `NAME.height.*` and `NAME.json` beside a stack, as
-        `swinfusion simulate` writes them, are its answer.
+        One or several of: a stack (an array too), a simulated stack with its truth, a TIFF, a folder of planes, a
+        folder of stacks, a folder of pairs (`NAME-A`, `NAME-B`). Files `NAME.truth.*`, `NAME.height.*` and `NAME.json`
+        beside a stack, as `swinfusion simulate` writes them, are its answer.
     metrics
         Names of `METRICS`; by default all that can be measured: those with truth need it, some need pairs.
     blend, device
@@ -178,7 +178,7 @@ def _readers(data: Datum | Sequence[Datum]) -> Iterator[Callable[[], Case]]:
             yield partial(_given, datum)
 
 
-def _given(datum: FocalStack | SimulatedStack | Case) -> Case:
+def _given(datum: FocalStack | ArrayLike | SimulatedStack | Case) -> Case:
     if isinstance(datum, Case):
         return datum
     return simulated_case(datum) if isinstance(datum, SimulatedStack) else plain_case(as_stack(datum))

@@ -79,6 +79,8 @@ def _sheet(columns: Mapping[str, list[Picture]], title: str) -> Image.Image:
         for row, picture in enumerate(pictures):
             place = (GAP + column * (PANEL + GAP), top + sum(heights[:row]))
             paste(sheet, picture, place, PANEL, f"{name}{kinds[row]}")
+            box = (place[0] - 1, place[1] + LINE - 1, place[0] + PANEL, place[1] + heights[row] - GAP // 2)
+            ImageDraw.Draw(sheet).rectangle(box, outline=INK)  # a map may be as white as the paper
     return sheet
 
 
