@@ -211,7 +211,10 @@ def test_a_file_needs_nothing_else_to_become_the_same_network(network: FusionNet
         assert torch.equal(answered(again(planes)), answered(network(planes)))
 
 
-def test_torch_export_takes_it(network: FusionNetwork) -> None:
+# The parts by name are exported on their own.
+@pytest.mark.parametrize("label", [label for label in TINY if " with " not in label])
+def test_torch_export_takes_it(label: str) -> None:
+    network = build(label)
     planes = planes_of(network, network.info.planes[0], cells=(2, 2))
     exported = torch.export.export(network, (planes,)).module()
     torch.testing.assert_close(answered(exported(planes)), answered(network(planes)))
