@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format bench bench-networks bench-quality bench-losses docs screenshots
+.PHONY: help setup demo test lint format bench bench-networks bench-quality bench-finetuning bench-losses docs screenshots
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -34,6 +34,9 @@ bench: bench-quality ## measure quality, then speed and memory
 bench-quality: setup ## measure quality and write its page and figure
 	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.quality --sheets docs/images/sheets
 	@$(BIN)/python -m benchmarks.report
+
+bench-finetuning: setup ## fine-tune on own and on simulated stacks, 10 CPU-minutes each
+	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.finetuning
 
 bench-losses: setup ## train small networks with every recipe of losses and compare them
 	@$(BIN)/python -m benchmarks.losses

@@ -123,16 +123,22 @@ class WindowAttention(nn.Module):
         if self.similarity == "cosine":
             temperature = self.log_temperature.clamp(max=math.log(MAX_TEMPERATURE)).exp()
             query, key = _unit(query, temperature.squeeze(-1)), _unit(key)
-        mixed = functional.scaled_dot_product_attention(
+        mixed = self._mix(
             query.transpose(1, 2),
             key.transpose(1, 2),
             value.transpose(1, 2),
-            attn_mask=bias.to(query.dtype).reshape(-1, *bias.shape[-3:]),
-            dropout_p=self.attention_drop if self.training else 0.0,
-            scale=self.scale,
+            bias.to(query.dtype).reshape(-1, *bias.shape[-3:]),
         )
         projected = self.project(mixed.transpose(1, 2).flatten(-2).view_as(windows))
         return functional.dropout(projected, self.drop, self.training)
+
+    def _mix(self, query: Tensor, key: Tensor, value: Tensor, bias: Tensor) -> Tensor:
+        drop = self.attention_drop if self.training else 0.0
+        if torch.is_grad_enabled() and query.device.type == "cpu":
+            # The fused kernel has no gradient for a bias on the CPU; what torch takes instead needs twice the time.
+            shares = (query @ key.transpose(-2, -1) * self.scale + bias).softmax(-1)
+            return functional.dropout(shares, drop) @ value
+        return functional.scaled_dot_product_attention(query, key, value, bias, drop, scale=self.scale)
 
     def _project(self, windows: Tensor, context: Tensor | None) -> tuple[Tensor, ...]:
         if context is not None:
