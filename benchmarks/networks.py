@@ -53,12 +53,18 @@ class Entry:
 
 
 def entries() -> dict[str, Entry]:
-    """Return what is compared, by name: one plain network, it with each merger and mixer, and the other networks."""
+    """Return what is compared, by name: one plain network, it with each merger and mixer, and the presets.
+
+    Presets that enlarge are taken at their input's size: there is no larger truth to compare with.
+    """
     chosen = {"plain hybrid": Entry("hybrid", PLAIN)}
     chosen |= {f"merger {name}": Entry("hybrid", PLAIN | {"merger": name}) for name in MERGERS}
     chosen |= {f"mixer {name}": Entry("hybrid", PLAIN | {"mixer": name}) for name in MIXERS}
     chosen["hybrid, the default's size"] = Entry("hybrid")
-    return chosen | {name: Entry(name) for name in list_presets()}
+    for name in list_presets():
+        enlarges = build_network(name).info.upscale != 1
+        chosen[name] = Entry(name, {"upscale": 1, "upsampler": ""} if enlarges else {})
+    return chosen
 
 
 def train(network: FusionNetwork, seconds: float) -> int:
@@ -160,7 +166,6 @@ def table(rows: dict[str, dict[str, Any]]) -> str:
         ("parameters", lambda row: f"{row['cost']['parameters']:,}" if "cost" in row else ""),
         ("GFLOP", lambda row: f"{row['cost']['flops'] / 1e9:.2f}" if "cost" in row else ""),
         ("ms", lambda row: f"{row['cost']['seconds'] * 1000:.0f}" if "cost" in row else ""),
-        ("peak MiB", lambda row: f"{row['cost']['peak_memory'] / 2**20:.0f}" if "cost" in row else ""),
     ]
     lines = ["| | " + " | ".join(title for title, _ in columns) + " |", "|---" * (len(columns) + 1) + "|"]
     lines += [f"| {name} | " + " | ".join(cell(row) for _, cell in columns) + " |" for name, row in rows.items()]
