@@ -43,6 +43,7 @@ def main() -> None:
     if options.run:
         print(json.dumps(run_here(options.run[0], options.side, Path(options.run[1]))))
         return
+    torch.set_num_threads(1)  # as in the runs, so that the setting tells it
     results = measure(options.side, options.rounds)
     save({"setting": describe_setting(), "planes": f"2 × {options.side} × {options.side}", **results}, options.json)
     print(json.dumps(results, indent=1))
