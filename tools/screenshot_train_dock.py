@@ -23,7 +23,7 @@ SEEDS = (0, 1, 4)
 def photograph(viewer: Any, path: Path, *, minutes: float) -> None:
     """Fine-tune `default` on three simulated stacks in `viewer`, and save the whole window as `path`.
 
-    Two pictures more stand beside it: `NAME-setup.png` before the start, and `NAME-running.png` on the way.
+    `NAME-setup.png` beside it shows the dock before the start.
 
     Raises
     ------
@@ -54,8 +54,6 @@ def photograph(viewer: Any, path: Path, *, minutes: float) -> None:
         layer.visible = layer.name.endswith(("[before]", "[after]", "[decision]"))
     viewer.canvas.grid.enabled = True
     viewer.reset_view()
-    wait_a_little()
-    viewer.screenshot(str(path.with_stem(f"{path.stem}-running")), canvas_only=False, flash=False)
     wait(lambda: not dock.running)
     wait_a_little()
     viewer.screenshot(str(path), canvas_only=False, flash=False)
