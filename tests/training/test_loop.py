@@ -51,16 +51,17 @@ def test_training_makes_a_better_network(textures: dict[str, Tensor], tmp_path: 
     assert read_events(tmp_path) == lines
     told = [line for line in lines if line["event"] == "progress"]
     assert [line["step"] for line in told] == [30, 60, 90]
-    assert told[-1]["image"] < told[0]["image"]
     trained = load_model(path)
     torch.manual_seed(0)
     fresh = build_network("hybrid", TINY)
-    batch = draw_batch(
-        torch.Generator().manual_seed(99), n=6, size=64, planes_per_step=24, textures=list(textures.values())
-    )
-    with torch.no_grad():
-        error = [float((network(batch.planes).image - batch.truth).abs().mean()) for network in (fresh, trained)]
-    assert error[1] < error[0]
+    # The same samples before and after: those of a later step may be harder than those of an earlier one.
+    for n in (3, 6):
+        batch = draw_batch(
+            torch.Generator().manual_seed(99), n=n, size=64, planes_per_step=36, textures=list(textures.values())
+        )
+        with torch.no_grad():
+            error = [float((network(batch.planes).image - batch.truth).abs().mean()) for network in (fresh, trained)]
+        assert error[1] < error[0]
 
 
 def test_D9_a_resumed_run_ends_with_the_same_bits(textures: dict[str, Tensor], tmp_path: Path) -> None:
@@ -199,6 +200,14 @@ def test_a_pause_waits_with_a_checkpoint_and_goes_on(tmp_path: Path) -> None:
     names = [event["event"] for event in read_events(tmp_path)]
     assert names == ["checkpoint", "paused", "resumed", "checkpoint", "checkpoint"]
     assert trainer.standing.step == 6
+
+
+def test_a_term_that_is_not_always_asked_for_is_a_mean_over_the_steps_that_asked() -> None:
+    trainer = new_trainer()
+    for step in range(4):
+        trainer._count({"loss": 1.0} if step % 2 else {"loss": 3.0, "detail": 0.5})
+    assert trainer.means() == {"loss": 2.0, "detail": 0.5}
+    assert trainer.means() == {}
 
 
 def launch(*arguments: str, restarts: int = 0, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:

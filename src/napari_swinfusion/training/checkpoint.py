@@ -77,8 +77,8 @@ def load_checkpoint(
         try:
             tensors = load_file(path)
             with safe_open(path, framework="pt") as file:
-                state: dict[str, Any] = json.loads(file.metadata()["state"])
-        except (SafetensorError, OSError, KeyError):
+                state: dict[str, Any] = json.loads((file.metadata() or {})["state"])
+        except (SafetensorError, OSError, KeyError, json.JSONDecodeError):
             continue
         _restore(tensors, network=network, average=average, optimizer=optimizer)
         return state

@@ -106,7 +106,8 @@ class Standing:
     """Where a run stands; saved with each checkpoint.
 
     `splits` and `shrink` say how often memory ran out: into how many parts batches are cut, and by what their crops are
-    smaller than configured. `sums` are of the terms since `counted` steps. `notes` belong to whoever runs the loop.
+    smaller than configured. `sums` are of the terms in the last `counted` steps, and `times` says in how many of these
+    each was asked for: own and simulated samples have different terms. `notes` belong to whoever runs the loop.
     """
 
     step: int = 0
@@ -115,6 +116,7 @@ class Standing:
     shrink: int = 1
     counted: int = 0
     sums: dict[str, float] = field(default_factory=dict)
+    times: dict[str, int] = field(default_factory=dict)
     notes: dict[str, Any] = field(default_factory=dict)
 
 
@@ -208,9 +210,9 @@ class Trainer:
 
     def means(self) -> dict[str, float]:
         """Return the mean of each term since the last call, and start anew."""
-        counted = max(self.standing.counted, 1)
-        means = {name: total / counted for name, total in self.standing.sums.items()}
-        self.standing.counted, self.standing.sums = 0, {}
+        standing = self.standing
+        means = {name: total / standing.times[name] for name, total in standing.sums.items()}
+        standing.counted, standing.sums, standing.times = 0, {}, {}
         return means
 
     def averaged(self) -> dict[str, Tensor]:
@@ -320,6 +322,7 @@ class Trainer:
         self.standing.counted += 1
         for name, value in terms.items():
             self.standing.sums[name] = self.standing.sums.get(name, 0.0) + value
+            self.standing.times[name] = self.standing.times.get(name, 0) + 1
 
 
 def run(
