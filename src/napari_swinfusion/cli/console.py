@@ -14,6 +14,11 @@ import typer
 from napari_swinfusion.progress import CancelToken, Progress, ProgressCallback
 
 
+def option(text: str, *names: str, **limits: Any) -> Any:
+    """Return an option of a command, its help first: the sentence is what a reader of the code looks for."""
+    return typer.Option(*names, help=text, **limits)
+
+
 def print_json(summary: Any) -> None:
     """Print one line of JSON on stdout."""
     typer.echo(json.dumps(summary, ensure_ascii=False))

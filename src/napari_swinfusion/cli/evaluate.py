@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from napari_swinfusion.cli.console import cancel_on_interrupt, print_json, progress_bar
+from napari_swinfusion.cli.console import cancel_on_interrupt, option, print_json, progress_bar
 
 if TYPE_CHECKING:
     from napari_swinfusion.evaluation import Case, Evaluation
     from napari_swinfusion.focal_stack import FusedImage
-
-
-def _option(text: str, *names: str, **limits: Any) -> Any:
-    return typer.Option(*names, help=text, **limits)
 
 
 Data = Annotated[
@@ -25,15 +21,15 @@ Data = Annotated[
 ]
 Models = Annotated[
     list[str] | None,
-    _option("Name or weights file; repeat for several. Default: default, tenengrad and mean.", "--model", "-m"),
+    option("Name or weights file; repeat for several. Default: default, tenengrad and mean.", "--model", "-m"),
 ]
-Metrics = Annotated[list[str] | None, _option("Only this metric; repeat for several.", "--metric")]
-Json = Annotated[Path | None, _option("Write all scores as JSON.", "--json")]
-Sheet = Annotated[Path | None, _option("Draw the first stack fused by every model, a PNG.", "--sheet")]
-Blend = Annotated[Literal["soft", "hard"], _option("soft: weighted mean of the planes; hard: each pixel from one.")]
-Device = Annotated[str, _option("auto, cpu, cuda, cuda:1 or mps.")]
-Overwrite = Annotated[bool, _option("Replace existing files.", "--overwrite")]
-Quiet = Annotated[bool, _option("Print JSON of the summary in place of the table, and no progress.", "--quiet", "-q")]
+Metrics = Annotated[list[str] | None, option("Only this metric; repeat for several.", "--metric")]
+Json = Annotated[Path | None, option("Write all scores as JSON.", "--json")]
+Sheet = Annotated[Path | None, option("Draw the first stack fused by every model, a PNG.", "--sheet")]
+Blend = Annotated[Literal["soft", "hard"], option("soft: weighted mean of the planes; hard: each pixel from one.")]
+Device = Annotated[str, option("auto, cpu, cuda, cuda:1 or mps.")]
+Overwrite = Annotated[bool, option("Replace existing files.", "--overwrite")]
+Quiet = Annotated[bool, option("Print JSON of the summary in place of the table, and no progress.", "--quiet", "-q")]
 
 
 def evaluate(

@@ -8,37 +8,33 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from napari_swinfusion.cli.console import cancel_on_interrupt, print_json, print_notices, progress_bar
+from napari_swinfusion.cli.console import cancel_on_interrupt, option, print_json, print_notices, progress_bar
 
 if TYPE_CHECKING:
     from napari_swinfusion.focal_stack import FocalStack, FusedImage
-
-
-def _option(text: str, *names: str, **limits: Any) -> Any:
-    return typer.Option(*names, help=text, **limits)
 
 
 Inputs = Annotated[
     list[Path],
     typer.Argument(metavar="IN...", help="A TIFF stack, a folder of planes, or the files of the planes in order."),
 ]
-Out = Annotated[Path, _option("Fused image, an OME-TIFF to be.", "--out", "-o")]
-Decision = Annotated[Path | None, _option("Write the decision map: the plane each pixel is from.")]
-Confidence = Annotated[Path | None, _option("Write the confidence map, 0 to 1.")]
-Axes = Annotated[str | None, _option("Axes where the file does not say, for example ZYX or CZYX.")]
-Model = Annotated[str, _option("A name of `swinfusion models list`, or a weights file.")]
-Device = Annotated[str, _option("auto, cpu, cuda, cuda:1 or mps.")]
-Register = Annotated[Literal["off", "translation"], _option("Shift planes that drifted sideways back into place.")]
-MatchIllumination = Annotated[bool, _option("Match lamp drift and bleaching between planes.")]
-Blend = Annotated[Literal["soft", "hard"], _option("soft: weighted mean of the planes; hard: each pixel from one.")]
-Prefer = Annotated[Literal["top", "bottom"] | None, _option("Where two planes are sharp: the first or the last.")]
-DecideOn = Annotated[str | None, _option("Channel (number or name) that decides for all, or each.")]
-Tile = Annotated[int | None, _option("Side of a tile in px; smaller needs less memory.", min=1)]
-Threads = Annotated[int | None, _option("CPU threads of a network.", min=1)]
-AllowMissing = Annotated[bool, _option("Use the whole planes of a file that is cut off.", "--allow-missing")]
-Overwrite = Annotated[bool, _option("Replace existing results; never an input.", "--overwrite")]
-AsJson = Annotated[bool, _option("Print a JSON summary on stdout.", "--json")]
-Quiet = Annotated[bool, _option("No progress, notes or summary.", "--quiet", "-q")]
+Out = Annotated[Path, option("Fused image, an OME-TIFF to be.", "--out", "-o")]
+Decision = Annotated[Path | None, option("Write the decision map: the plane each pixel is from.")]
+Confidence = Annotated[Path | None, option("Write the confidence map, 0 to 1.")]
+Axes = Annotated[str | None, option("Axes where the file does not say, for example ZYX or CZYX.")]
+Model = Annotated[str, option("A name of `swinfusion models list`, or a weights file.")]
+Device = Annotated[str, option("auto, cpu, cuda, cuda:1 or mps.")]
+Register = Annotated[Literal["off", "translation"], option("Shift planes that drifted sideways back into place.")]
+MatchIllumination = Annotated[bool, option("Match lamp drift and bleaching between planes.")]
+Blend = Annotated[Literal["soft", "hard"], option("soft: weighted mean of the planes; hard: each pixel from one.")]
+Prefer = Annotated[Literal["top", "bottom"] | None, option("Where two planes are sharp: the first or the last.")]
+DecideOn = Annotated[str | None, option("Channel (number or name) that decides for all, or each.")]
+Tile = Annotated[int | None, option("Side of a tile in px; smaller needs less memory.", min=1)]
+Threads = Annotated[int | None, option("CPU threads of a network.", min=1)]
+AllowMissing = Annotated[bool, option("Use the whole planes of a file that is cut off.", "--allow-missing")]
+Overwrite = Annotated[bool, option("Replace existing results; never an input.", "--overwrite")]
+AsJson = Annotated[bool, option("Print a JSON summary on stdout.", "--json")]
+Quiet = Annotated[bool, option("No progress, notes or summary.", "--quiet", "-q")]
 
 
 def fuse(

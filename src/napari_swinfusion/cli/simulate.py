@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from napari_swinfusion.cli.console import option
+
 if TYPE_CHECKING:
     from napari_swinfusion.focal_stack import FocalStack
     from napari_swinfusion.simulation import SimulatedStack
@@ -17,27 +19,23 @@ if TYPE_CHECKING:
 _MICROSCOPE = ("numerical_aperture", "refractive_index", "magnification", "camera_pixel", "wavelength", "z_step")
 
 
-def _option(text: str, *names: str, **limits: Any) -> Any:
-    return typer.Option(*names, help=text, **limits)
-
-
 def simulate(
-    out: Annotated[Path, _option("Folder for the stacks; made if absent.", "--out", "-o")],
-    preset: Annotated[str, _option("What to draw.")] = "organoid-brightfield",
-    count: Annotated[int, _option("Number of stacks.", "--count", "-n", min=1)] = 1,
-    planes: Annotated[int, _option("Focal planes a stack.", min=2)] = 11,
-    size: Annotated[int, _option("Height and width, px.", min=16)] = 256,
-    photons: Annotated[float, _option("Photons of a bright pixel: fewer is noisier; 0 is no noise.", min=0)] = 2000.0,
-    bits: Annotated[int, _option("8 or 16.")] = 16,
-    seed: Annotated[int, _option("Seed of the first stack; the others follow.")] = 0,
-    textures: Annotated[Path | None, _option("Folder of sharp images of your own to cut the textures from.")] = None,
-    numerical_aperture: Annotated[float | None, _option("Of the objective; drawn if not given.", "--na")] = None,
-    refractive_index: Annotated[float | None, _option("Of the medium before the objective.")] = None,
-    magnification: Annotated[float | None, _option("Of the objective.")] = None,
-    camera_pixel: Annotated[float | None, _option("Of the camera, µm.")] = None,
-    wavelength: Annotated[float | None, _option("Of the light, µm.")] = None,
-    z_step: Annotated[float | None, _option("Between planes, µm.")] = None,
-    overwrite: Annotated[bool, _option("Replace existing files.", "--overwrite")] = False,
+    out: Annotated[Path, option("Folder for the stacks; made if absent.", "--out", "-o")],
+    preset: Annotated[str, option("What to draw.")] = "organoid-brightfield",
+    count: Annotated[int, option("Number of stacks.", "--count", "-n", min=1)] = 1,
+    planes: Annotated[int, option("Focal planes a stack.", min=2)] = 11,
+    size: Annotated[int, option("Height and width, px.", min=16)] = 256,
+    photons: Annotated[float, option("Photons of a bright pixel: fewer is noisier; 0 is no noise.", min=0)] = 2000.0,
+    bits: Annotated[int, option("8 or 16.")] = 16,
+    seed: Annotated[int, option("Seed of the first stack; the others follow.")] = 0,
+    textures: Annotated[Path | None, option("Folder of sharp images of your own to cut the textures from.")] = None,
+    numerical_aperture: Annotated[float | None, option("Of the objective; drawn if not given.", "--na")] = None,
+    refractive_index: Annotated[float | None, option("Of the medium before the objective.")] = None,
+    magnification: Annotated[float | None, option("Of the objective.")] = None,
+    camera_pixel: Annotated[float | None, option("Of the camera, µm.")] = None,
+    wavelength: Annotated[float | None, option("Of the light, µm.")] = None,
+    z_step: Annotated[float | None, option("Between planes, µm.")] = None,
+    overwrite: Annotated[bool, option("Replace existing files.", "--overwrite")] = False,
 ) -> None:
     """Draw focal stacks, each with its sharp image, its heights and a JSON file of how it was taken."""
     from napari_swinfusion.simulation import Microscope

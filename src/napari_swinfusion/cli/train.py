@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from napari_swinfusion.cli.console import cancel_on_interrupt, print_json, print_notices, progress_bar
+from napari_swinfusion.cli.console import cancel_on_interrupt, option, print_json, print_notices, progress_bar
 from napari_swinfusion.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -18,31 +18,27 @@ if TYPE_CHECKING:
 NOT_BETTER = 1
 
 
-def _option(text: str, *names: str, **limits: Any) -> Any:
-    return typer.Option(*names, help=text, **limits)
-
-
 Data = Annotated[
     list[Path],
     typer.Argument(metavar="DATA...", help="Stacks (TIFF, folders of planes), or folders of stacks or of pairs."),
 ]
-Out = Annotated[str, _option("The model to be: a name for `models list`, or a .safetensors file.", "--out", "-o")]
-Base = Annotated[str, _option("Model to start from: a name of `models list`, a file, or `none`.")]
-Recipe = Annotated[str, _option("Recipe of losses; `supervised` needs sharp references.")]
-Epochs = Annotated[float | None, _option("How often to look at everything.")]
-Minutes = Annotated[float | None, _option("How long; 10 without --epochs.")]
-HeldOut = Annotated[list[Path] | None, _option("Data to judge by, where none of DATA should be held out.")]
-HoldOut = Annotated[Literal["auto", "stacks", "half"], _option("Hold out whole stacks, or half of each image.")]
-Device = Annotated[str, _option("auto, cpu, cuda, cuda:1 or mps.")]
-Seed = Annotated[int, _option("Seed of crops and of what is held out.")]
-Settings = Annotated[str, _option("Further settings, JSON: size, learning_rate, simulated_share, frozen …")]
-Resume = Annotated[bool, _option("Go on with a run that was suspended or killed.", "--resume")]
-DryRun = Annotated[bool, _option("Say what would happen, how long and how much memory; write nothing.", "--dry-run")]
-Overwrite = Annotated[bool, _option("Replace a model, or start an unfinished run anew.", "--overwrite")]
-TensorBoard = Annotated[Path | None, _option("Write TensorBoard scalars here too.", "--tensorboard")]
-Threads = Annotated[int | None, _option("CPU threads.", min=1)]
-AsJson = Annotated[bool, _option("Print a JSON summary on stdout.", "--json")]
-Quiet = Annotated[bool, _option("No progress, notes or summary.", "--quiet", "-q")]
+Out = Annotated[str, option("The model to be: a name for `models list`, or a .safetensors file.", "--out", "-o")]
+Base = Annotated[str, option("Model to start from: a name of `models list`, a file, or `none`.")]
+Recipe = Annotated[str, option("Recipe of losses; `supervised` needs sharp references.")]
+Epochs = Annotated[float | None, option("How often to look at everything.")]
+Minutes = Annotated[float | None, option("How long; 10 without --epochs.")]
+HeldOut = Annotated[list[Path] | None, option("Data to judge by, where none of DATA should be held out.")]
+HoldOut = Annotated[Literal["auto", "stacks", "half"], option("Hold out whole stacks, or half of each image.")]
+Device = Annotated[str, option("auto, cpu, cuda, cuda:1 or mps.")]
+Seed = Annotated[int, option("Seed of crops and of what is held out.")]
+Settings = Annotated[str, option("Further settings, JSON: size, learning_rate, simulated_share, frozen …")]
+Resume = Annotated[bool, option("Go on with a run that was suspended or killed.", "--resume")]
+DryRun = Annotated[bool, option("Say what would happen, how long and how much memory; write nothing.", "--dry-run")]
+Overwrite = Annotated[bool, option("Replace a model, or start an unfinished run anew.", "--overwrite")]
+TensorBoard = Annotated[Path | None, option("Write TensorBoard scalars here too.", "--tensorboard")]
+Threads = Annotated[int | None, option("CPU threads.", min=1)]
+AsJson = Annotated[bool, option("Print a JSON summary on stdout.", "--json")]
+Quiet = Annotated[bool, option("No progress, notes or summary.", "--quiet", "-q")]
 
 
 def train(
