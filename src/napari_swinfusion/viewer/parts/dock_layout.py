@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFormLayout, QFrame, QScrollArea, QVBoxLayout, QWidget
+from superqt import QCollapsible
 
 WIDTH = 300
 
@@ -42,6 +43,21 @@ def column(widgets: Sequence[QWidget]) -> QWidget:
         rows.addWidget(widget)
     rows.addStretch(1)
     return whole
+
+
+def fill_folded(panel: QWidget, form: QFormLayout, fold: QCollapsible, folded_form: QFormLayout) -> None:
+    """Put `form`, and below it `folded_form` inside `fold`, into the empty `panel`, flush with its sides."""
+    for each in (form, folded_form):
+        each.setContentsMargins(0, 0, 0, 0)
+        each.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+    folded = QWidget()
+    folded.setLayout(folded_form)
+    fold.addWidget(folded)
+    fold.layout().setContentsMargins(0, 0, 0, 0)
+    layout = QVBoxLayout(panel)
+    layout.setContentsMargins(0, 0, 0, 0)
+    layout.addLayout(form)
+    layout.addWidget(fold)
 
 
 def _line() -> QFrame:

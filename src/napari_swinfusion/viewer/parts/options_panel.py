@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QCheckBox, QFormLayout, QLineEdit, QSpinBox, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QCheckBox, QFormLayout, QLineEdit, QSpinBox, QWidget
 from superqt import QCollapsible
 
 from napari_swinfusion.decide.base import DeciderInfo
 from napari_swinfusion.viewer.parts.choice import Choice
+from napari_swinfusion.viewer.parts.dock_layout import fill_folded
 from napari_swinfusion.viewer.preferences import Preferences
 from napari_swinfusion.viewer.request import Options
 
@@ -97,20 +98,11 @@ class OptionsPanel(QWidget):
         form.addRow("Blend", self.blend)
         form.addRow("", self.illumination)
         form.addRow("", self.register)
-        folded = QWidget()
-        folded_form = QFormLayout(folded)
+        folded_form = QFormLayout()
         folded_form.addRow("Tile (px)", self.tile)
         folded_form.addRow("Decide on", self.decide_on)
         folded_form.addRow("Axes", self.axes)
-        for each in (form, folded_form):
-            each.setContentsMargins(0, 0, 0, 0)
-            each.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        self.advanced.addWidget(folded)
-        self.advanced.layout().setContentsMargins(0, 0, 0, 0)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addLayout(form)
-        layout.addWidget(self.advanced)
+        fill_folded(self, form, self.advanced, folded_form)
 
     def _connect(self) -> None:
         for choice in (self.model, self.device, self.prefer, self.blend, self.decide_on):

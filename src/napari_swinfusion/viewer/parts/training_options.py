@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QDoubleSpinBox, QFormLayout, QHBoxLayout, QLineEdit, QSpinBox, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QDoubleSpinBox, QFormLayout, QHBoxLayout, QLineEdit, QSpinBox, QWidget
 from superqt import QCollapsible
 
 from napari_swinfusion.decide.base import DeciderInfo
 from napari_swinfusion.losses.recipes import RECIPES
 from napari_swinfusion.viewer.parts.choice import Choice
+from napari_swinfusion.viewer.parts.dock_layout import fill_folded
 from napari_swinfusion.viewer.parts.options_panel import DEVICES
 from napari_swinfusion.viewer.training_request import TrainingOptions
 
@@ -110,23 +111,14 @@ class TrainingOptionsPanel(QWidget):
         form.addRow("Base", self.base)
         form.addRow("Recipe", self.recipe)
         form.addRow("Train for", how_long)
-        folded = QWidget()
-        folded_form = QFormLayout(folded)
+        folded_form = QFormLayout()
         folded_form.addRow("Hold out", self.hold_out)
         folded_form.addRow("Align", self.register)
         folded_form.addRow("Crop (px)", self.size)
         folded_form.addRow("Simulated", self.simulated)
         folded_form.addRow("Rate", self.rate)
         folded_form.addRow("Device", self.device)
-        for each in (form, folded_form):
-            each.setContentsMargins(0, 0, 0, 0)
-            each.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        self.advanced.addWidget(folded)
-        self.advanced.layout().setContentsMargins(0, 0, 0, 0)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addLayout(form)
-        layout.addWidget(self.advanced)
+        fill_folded(self, form, self.advanced, folded_form)
 
     def _tell(self) -> None:
         self.changed.emit()
