@@ -34,6 +34,19 @@ def test_attention_is_the_formula_of_swin_v2() -> None:
             torch.testing.assert_close(answer[r, c], attention.project(torch.cat(heads, dim=-1)))
 
 
+def test_the_gradient_of_cosine_attention_is_that_of_finite_differences() -> None:
+    torch.manual_seed(0)
+    attention = WindowAttention(dim=4, num_heads=2, window_size=2).double()
+    windows = torch.randn(2, 1, 4, 4, dtype=torch.float64, requires_grad=True)
+
+    def answer(windows: torch.Tensor, log_temperature: torch.Tensor) -> torch.Tensor:
+        parameters = {"log_temperature": log_temperature}
+        result: torch.Tensor = torch.func.functional_call(attention, parameters, (windows, attention.position_bias()))
+        return result
+
+    assert torch.autograd.gradcheck(answer, (windows, attention.log_temperature.detach().clone().requires_grad_()))
+
+
 @pytest.mark.parametrize("qk_scale", [None, 0.3])
 @pytest.mark.parametrize("qkv_bias", [True, False])
 def test_dot_attention_is_the_formula_of_swin(qk_scale: float | None, qkv_bias: bool) -> None:

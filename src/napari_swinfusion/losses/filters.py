@@ -6,7 +6,6 @@ import math
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 _SMOOTH, _SLOPE = (1.0, 2.0, 1.0), (-1.0, 0.0, 1.0)
 
@@ -59,9 +58,16 @@ def _places(sigma: float, like: Tensor) -> Tensor:
 
 
 def _filter(image: Tensor, down: Tensor, across: Tensor) -> Tensor:
-    # Two passes of one row each: every kernel here is separable.
-    radius_y, radius_x = len(down) // 2, len(across) // 2
-    flat = image.reshape(-1, 1, *image.shape[-2:])
-    padded = functional.pad(flat, (radius_x, radius_x, radius_y, radius_y), mode="replicate")
-    rows = functional.conv2d(padded, across.view(1, 1, 1, -1))
-    return functional.conv2d(rows, down.view(1, 1, -1, 1)).view_as(image)
+    # Every kernel here is separable, so a filter is two matrix products, several times as fast as two convolutions.
+    height, width = image.shape[-2:]
+    filtered: Tensor = _matrix(down, height) @ image @ _matrix(across, width).T
+    return filtered
+
+
+def _matrix(taps: Tensor, size: int) -> Tensor:
+    """Return the matrix `(size, size)` that filters a column of `size` px with `taps`, its ends repeated."""
+    radius = len(taps) // 2
+    place = torch.arange(size, device=taps.device)
+    source = place[:, None] + torch.arange(-radius, radius + 1, device=taps.device)
+    matrix = taps.new_zeros(size, size)
+    return matrix.scatter_add_(1, source.clamp(0, size - 1), taps.expand(size, -1))

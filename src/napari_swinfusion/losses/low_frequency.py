@@ -5,7 +5,6 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from napari_swinfusion.losses.filters import blur
-from napari_swinfusion.losses.reconstruction import l1
 
 
 def low_frequency_l1(image: Tensor, sources: Tensor, *, sigma: float = 8.0) -> Tensor:
@@ -23,7 +22,7 @@ def low_frequency_l1(image: Tensor, sources: Tensor, *, sigma: float = 8.0) -> T
     sigma
         Of the Gaussian, px; wider than the defocus.
     """
-    return l1(blur(image, sigma), blur(sources.mean(1), sigma))
+    return blur(image - sources.mean(1), sigma).abs().mean((-2, -1))
 
 
 class LowFrequencyL1(nn.Module):

@@ -20,7 +20,6 @@ from dataclasses import dataclass
 import torch
 from einops import rearrange
 from torch import Tensor, nn
-from torch.nn import functional
 
 from napari_swinfusion.networks.base import Fused, FusionNetwork, NetworkConfig, NetworkInfo
 from napari_swinfusion.networks.blocks.adaptive_windows import AdaptiveSwinStage, adaptive_layers
@@ -136,8 +135,10 @@ class HybridFusionNet(FusionNetwork):
                 rows = slice(band.read_start, band.read_stop)
                 detail = _beside(planes[:, i : i + step, rows], mean[:, :, rows])
                 for convolution in self.stem:
-                    detail = _convolve(convolution, detail).relu_()
-                embedded = self.embed_norm(self.embed(_in_patches(detail[:, :, band.kept], patch).flatten(-3)))
+                    detail = _convolved(convolution, detail)
+                embedded: Tensor = self.embed_norm(self.embed(_in_patches(detail[:, :, band.kept], patch).flatten(-3)))
+                if in_one_piece(planes):
+                    return embedded
                 if tokens is None:
                     tokens = embedded.new_empty(b, n, h // patch, w // patch, self.config.dim)
                 tokens[:, i : i + step, band.start // patch : band.stop // patch] = embedded
@@ -162,6 +163,9 @@ class HybridFusionNet(FusionNetwork):
 
     def _decode(self, planes: Tensor, mean: Tensor, tokens: Tensor, step: int) -> Fused:
         patch = self.config.patch_size
+        if in_one_piece(planes):
+            shares = self._score(planes, mean, tokens, step, slice(None)).softmax(2)
+            return Fused((shares[0] * planes).sum(1), *shares.unbind(0))
         shares, image = planes.new_empty(2, *planes.shape), torch.empty_like(planes[:, 0])
         for band in bands(planes, multiple=patch, halo=patch):
             self.tell(1 - (1 - band.start / planes.shape[2]) / (len(self.stages) + 2))
@@ -174,31 +178,33 @@ class HybridFusionNet(FusionNetwork):
         return Fused(image, *shares.unbind(0))
 
     def _score(self, planes: Tensor, mean: Tensor, tokens: Tensor, step: int, kept: slice) -> Tensor:
-        (b, n, _, w), patch = planes.shape, self.config.patch_size
-        scores = planes.new_empty(2, b, n, kept.stop - kept.start, w)
-        bias = self.up.bias.view(patch, patch, -1)
-        for i in range(0, n, step):
+        patch, parts = self.config.patch_size, []
+        for i in range(0, planes.shape[1], step):
             one = slice(i, i + step)
-            detail = _convolve(self.detail, _beside(planes[:, one], mean))
-            seen = functional.linear(tokens[:, one], self.up.weight)
-            seen = rearrange(seen, "b n h w (i j c) -> b n h w i j c", i=patch, j=patch)
-            _in_patches(detail, patch).add_(seen).add_(bias)
-            mixed = _convolve(self.mix, detail.relu_()).relu_()[:, :, kept]
+            seen = rearrange(self.up(tokens[:, one]), "b n h w (i j c) -> b n (h i) (w j) c", i=patch, j=patch)
+            detail = _convolved(self.detail, _beside(planes[:, one], mean), seen)
+            mixed = _convolved(self.mix, detail)[:, :, kept]
+            if torch.is_grad_enabled():
+                parts.append(self.score(mixed).movedim(-1, 0))
+                continue
             # As a product with two rows; one with two columns is several times slower.
             flat = self.score.weight @ mixed.flatten(0, 3).t() + self.score.bias[:, None]
-            scores[:, :, one] = flat.view(2, *mixed.shape[:-1])
-        return scores
+            parts.append(flat.view(2, *mixed.shape[:-1]))
+        return torch.cat(parts, dim=2)
 
 
 def _beside(planes: Tensor, mean: Tensor) -> Tensor:
     return torch.stack([planes, mean.expand_as(planes)], dim=-1)
 
 
-def _convolve(convolution: nn.Module, image: Tensor) -> Tensor:
+def _convolved(convolution: nn.Module, image: Tensor, plus: Tensor | None = None) -> Tensor:
     # (b, n, h, w, c) in and out: channels last everywhere, so that patches and linear layers need no transposing.
     b, n = image.shape[:2]
     flat = convolution(rearrange(image, "b n h w c -> (b n) c h w"))
-    result: Tensor = rearrange(flat, "(b n) c h w -> b n h w c", b=b, n=n)
+    if plus is not None:
+        flat.add_(rearrange(plus, "b n h w c -> (b n) c h w"))
+    # Before the view: gradients of what changes a view in place are copied several times.
+    result: Tensor = rearrange(flat.relu_(), "(b n) c h w -> b n h w c", b=b, n=n)
     return result
 
 

@@ -13,7 +13,7 @@ kernel. Heads stay strided views of what the linear layers wrote; nothing is cop
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from einops import rearrange
@@ -26,6 +26,7 @@ from napari_swinfusion.networks.blocks.heads import check_heads
 Similarity = Literal["cosine", "dot"]
 
 MASKED = -100.0
+_SHORTEST = 1e-12
 MAX_TEMPERATURE = 100.0
 POSITION_HIDDEN = 128
 
@@ -121,8 +122,8 @@ class WindowAttention(nn.Module):
             rearrange(part, "... t (h d) -> (...) t h d", h=self.num_heads) for part in self._project(windows, context)
         )
         if self.similarity == "cosine":
-            temperature = self.log_temperature.clamp(max=math.log(MAX_TEMPERATURE)).exp()
-            query, key = _unit(query, temperature.squeeze(-1)), _unit(key)
+            temperature = self.log_temperature.clamp(max=math.log(MAX_TEMPERATURE)).exp().squeeze(-1)
+            query, key = _to_length(query, temperature), _to_length(key, torch.ones_like(temperature))
         mixed = self._mix(
             query.transpose(1, 2),
             key.transpose(1, 2),
@@ -134,11 +135,14 @@ class WindowAttention(nn.Module):
 
     def _mix(self, query: Tensor, key: Tensor, value: Tensor, bias: Tensor) -> Tensor:
         drop = self.attention_drop if self.training else 0.0
+        query, key, value = (part.view(-1, len(bias), *part.shape[1:]) for part in (query, key, value))
         if torch.is_grad_enabled() and query.device.type == "cpu":
             # The fused kernel has no gradient for a bias on the CPU; what torch takes instead needs twice the time.
-            shares = (query @ key.transpose(-2, -1) * self.scale + bias).softmax(-1)
-            return functional.dropout(shares, drop) @ value
-        return functional.scaled_dot_product_attention(query, key, value, bias, drop, scale=self.scale)
+            scores = (query if self.scale == 1 else query * self.scale) @ key.transpose(-2, -1)
+            mixed = functional.dropout(scores.add_(bias).softmax(-1), drop) @ value
+        else:
+            mixed = functional.scaled_dot_product_attention(query, key, value, bias, drop, scale=self.scale)
+        return mixed.flatten(0, 1)
 
     def _project(self, windows: Tensor, context: Tensor | None) -> tuple[Tensor, ...]:
         if context is not None:
@@ -148,11 +152,35 @@ class WindowAttention(nn.Module):
         return functional.linear(windows, weight, bias).chunk(3, dim=-1)
 
 
-def _unit(vectors: Tensor, factor: Tensor | None = None) -> Tensor:
-    # `vectors` (..., heads, d) to the length `factor` (heads, 1), or 1; in place where nothing remembers them.
-    length = torch.linalg.vector_norm(vectors, dim=-1, keepdim=True).clamp(min=1e-12)
-    stretch = (length.reciprocal() if factor is None else factor / length).to(vectors.dtype)
-    return vectors * stretch if torch.is_grad_enabled() else vectors.mul_(stretch)
+def _to_length(vectors: Tensor, length: Tensor) -> Tensor:
+    # Vectors (..., heads, d) to the `length` (heads, 1); in place where nothing remembers them.
+    if torch.is_grad_enabled():
+        stretched: Tensor = _ToLength.apply(vectors, length.to(vectors.dtype))  # type: ignore[no-untyped-call]
+        return stretched
+    return vectors.mul_(_stretch(vectors, length))
+
+
+def _stretch(vectors: Tensor, length: Tensor) -> Tensor:
+    present = torch.linalg.vector_norm(vectors, dim=-1, keepdim=True).clamp_(min=_SHORTEST)
+    return torch.div(length, present, out=present) if present.dtype == length.dtype else length / present
+
+
+class _ToLength(torch.autograd.Function):
+    """Vectors to a length, with a derivative of its own: half the passes over memory that its parts would take."""
+
+    @staticmethod
+    def forward(ctx: Any, vectors: Tensor, length: Tensor) -> Tensor:
+        stretch = _stretch(vectors, length)
+        stretched = vectors * stretch
+        ctx.save_for_backward(stretched, stretch, length)
+        return stretched
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor]:
+        stretched, stretch, length = ctx.saved_tensors
+        along = (gradient * stretched).sum(-1, keepdim=True)
+        sideways = torch.addcmul(gradient, stretched, along / length.square(), value=-1)
+        return sideways.mul_(stretch), along.flatten(0, -3).sum(0) / length
 
 
 def wrapped_mask(window_size: int, shift: int, *, rows: bool, columns: bool) -> Tensor:

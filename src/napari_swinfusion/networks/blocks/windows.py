@@ -9,7 +9,7 @@ from einops import rearrange
 from torch import Tensor
 
 from napari_swinfusion.networks.blocks.bands import in_bands, in_one_piece
-from napari_swinfusion.networks.blocks.window_attention import wrapped_mask
+from napari_swinfusion.networks.blocks.window_attention import MASKED, wrapped_mask
 
 Step = Callable[[Tensor, Tensor | None], Tensor]
 
@@ -17,14 +17,15 @@ Step = Callable[[Tensor, Tensor | None], Tensor]
 def in_windows(step: Step, tokens: Tensor, *, size: int, shift: int) -> Tensor:
     """Return the tokens `(..., h, w, dim)` after `step` on every window; overwrites them, unless `in_one_piece`.
 
-    Windows shifted down and right by `shift` wrap around the image. They are cut region by region, without rolling
-    the image: those inside, those around its sides, around its top and bottom, and the one around its corners.
+    Windows shifted down and right by `shift` wrap around the image. Where memory is spared they are cut region by
+    region, without rolling the image: those inside, those around its sides, around its top and bottom, and the one
+    around its corners.
 
     Parameters
     ----------
     step
-        Takes windows `(..., r, c, t, dim)` and their mask `(t, t)`, None where there is nothing to mask; keeps the
-        shape, and the windows apart.
+        Takes windows `(..., r, c, t, dim)` and their mask `(t, t)` or `(r, c, 1, t, t)`, None where there is nothing
+        to mask; keeps the shape, and the windows apart.
     size
         Side of a window; divides h and w.
     shift
@@ -32,6 +33,8 @@ def in_windows(step: Step, tokens: Tensor, *, size: int, shift: int) -> Tensor:
     """
     if not shift:
         return _cut(step, tokens, None, size)
+    if in_one_piece(tokens):
+        return _rolled(step, tokens, size, shift)
     rest = size - shift
     body = tokens[..., shift:-rest, shift:-rest, :]
     sides = torch.cat([tokens[..., shift:-rest, -rest:, :], tokens[..., shift:-rest, :shift, :]], dim=-2)
@@ -42,12 +45,19 @@ def in_windows(step: Step, tokens: Tensor, *, size: int, shift: int) -> Tensor:
     ends = _cut(step, ends[..., shift:-rest, :], wrapped_mask(size, shift, rows=True, columns=False), size)
     corners = _cut(step, corners, wrapped_mask(size, shift, rows=True, columns=True), size)
     ends = torch.cat([corners[..., rest:, :], ends, corners[..., :rest, :]], dim=-2)
-    if in_one_piece(tokens):
-        middle = torch.cat([sides[..., rest:, :], body, sides[..., :rest, :]], dim=-2)
-        return torch.cat([ends[..., rest:, :, :], middle, ends[..., :rest, :, :]], dim=-3)
     tokens[..., shift:-rest, -rest:, :], tokens[..., shift:-rest, :shift, :] = torch.split(sides, [rest, shift], -2)
     tokens[..., -rest:, :, :], tokens[..., :shift, :, :] = torch.split(ends, [rest, shift], -3)
     return tokens
+
+
+def _rolled(step: Step, tokens: Tensor, size: int, shift: int) -> Tensor:
+    rows, columns = tokens.shape[-3] // size, tokens.shape[-2] // size
+    masks = torch.zeros(rows, columns, 1, size**2, size**2)
+    masks[:, -1] += wrapped_mask(size, shift, rows=False, columns=True)
+    masks[-1] += wrapped_mask(size, shift, rows=True, columns=False)
+    masks = masks.clamp(min=MASKED)
+    rolled = _cut(step, tokens.roll((-shift, -shift), (-3, -2)), masks, size)
+    return rolled.roll((shift, shift), (-3, -2))
 
 
 def _cut(step: Step, tokens: Tensor, mask: Tensor | None, size: int) -> Tensor:
