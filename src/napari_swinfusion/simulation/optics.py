@@ -20,7 +20,7 @@ from functools import lru_cache
 
 import numpy as np
 import torch
-from scipy.special import j0
+from scipy.special import j0, roots_legendre
 from torch import Tensor
 
 from napari_swinfusion.simulation.microscope import Microscope
@@ -100,7 +100,7 @@ def _wave_table(aperture: float, spherical: float) -> Tensor:
 
     Lengths in λ / NA; `aperture` is NA / n.
     """
-    node, weight = np.polynomial.legendre.leggauss(384)
+    node, weight = roots_legendre(384)
     rho, d_rho = (node + 1) / 2, weight / 2
     waves = np.arange(-MAX_WAVES, MAX_WAVES + WAVE_STEP / 2, WAVE_STEP)
     # Paraxially ρ²; the exact path of a high aperture is longer at the rim.
