@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+import io
+from dataclasses import dataclass, fields, replace
 
+import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
 from napari_swinfusion.simulation.acquisition import Acquisition, shifted
 from napari_swinfusion.simulation.camera import Camera
 from napari_swinfusion.simulation.presets import PRESETS, compose, sample_microscope
 from napari_swinfusion.simulation.render import View, depth_of, render, render_sharp
-from napari_swinfusion.simulation.scene import Painter
+from napari_swinfusion.simulation.scene import Painter, Scene
 
 MARGIN = 20
 # How often each specimen is drawn; opaque textured scenes teach selection, organoids and cells what to leave alone.
@@ -19,9 +22,9 @@ SHARES = {
     "organoid-brightfield": 0.2,
     "organoid-fluorescence": 0.14,
     "cells-fluorescence": 0.12,
-    "cytology": 0.14,
-    "reflected": 0.22,
-    "two-plane": 0.18,
+    "cytology": 0.12,
+    "reflected": 0.2,
+    "two-plane": 0.22,
 }
 # Steps between planes, depths of field: wider than what microscopists should choose, because they do.
 STEP_RANGE = (0.25, 2.5)
@@ -77,7 +80,7 @@ def draw_batch(generator: torch.Generator, *, n: int, size: int, planes_per_step
 def _draw_sample(generator: torch.Generator, size: int, n: int, textures: list[Tensor]) -> tuple[Tensor, ...]:
     painter = Painter(size + 2 * MARGIN, size + 2 * MARGIN, generator, textures)
     preset = PRESETS[list(SHARES)[int(torch.multinomial(torch.tensor(list(SHARES.values())), 1, generator=generator))]]
-    scene = compose(painter, preset, n)
+    scene = _photographed(painter, compose(painter, preset, n))
     view = View(sample_microscope(painter, preset, n, STEP_RANGE), painter.height, painter.width, max_blur=MARGIN)
     camera = Camera(
         photons=painter.log_uniform(200, 400_000),
@@ -99,6 +102,8 @@ def _draw_sample(generator: torch.Generator, size: int, n: int, textures: list[T
     light, truth = rendered[inner] * shade, render_sharp(scene, view)[inner] * shade
     if painter.chance(0.3):
         noisy = (noisy * 255).round() / 255
+        if painter.chance(0.3):
+            noisy = torch.stack([_compressed(plane, painter.integer(70, 95)) for plane in noisy])
     order, blank = _accidents(painter, n)
     noisy, light = noisy[order], light[order]
     # A crop of a larger image seldom spans that image's own range: the scale of the planes wanders.
@@ -117,6 +122,26 @@ def _draw_sample(generator: torch.Generator, size: int, n: int, textures: list[T
         noisy[blank] = level + noise * torch.randn(size, size, generator=generator)
         distance[blank] = _NOWHERE
     return noisy, light, truth, torch.tensor(noise), distance
+
+
+def _photographed(painter: Painter, scene: Scene) -> Scene:
+    """Return some opaque scenes as if painted from JPEG files: their faint blocks are detail that blur takes away."""
+    if scene.additive or not painter.chance(0.3):
+        return scene
+    quality = painter.integer(40, 95)
+    shift = painter.integer(0, 7), painter.integer(0, 7)
+    layers = (
+        replace(layer, light=_compressed(layer.light.roll(shift, (0, 1)), quality).roll((-shift[0], -shift[1]), (0, 1)))
+        for layer in scene.layers
+    )
+    return replace(scene, layers=tuple(layers))
+
+
+def _compressed(image: Tensor, quality: int) -> Tensor:
+    """Return `image` `(h, w)` after a JPEG file of `quality` held it in 8 bits."""
+    file = io.BytesIO()
+    Image.fromarray((image.clamp(0, 1) * 255).round().to(torch.uint8).numpy()).save(file, "JPEG", quality=quality)
+    return torch.from_numpy(np.array(Image.open(file), dtype=np.float32)) / 255
 
 
 def _accidents(painter: Painter, n: int) -> tuple[Tensor, int | None]:
