@@ -152,18 +152,20 @@ def planned_steps(parts: Parts, config: FinetuneConfig, cost: Cost | None) -> in
     return max(int(60 * minutes * (1 - _RESERVE) / cost.seconds_per_step), 10)
 
 
-def measure(parts: Parts, config: FinetuneConfig, clock: Callable[[], float] = time.monotonic) -> Cost:
-    """Return the cost of a step, from a few steps of a copy of the network that is thrown away."""
+def measure(
+    parts: Parts, config: FinetuneConfig, clock: Callable[[], float] = time.monotonic, *, steps: int = _MEASURED_STEPS
+) -> Cost:
+    """Return the cost of a step, from `steps` of a copy of the network that is thrown away."""
     trial = replace(parts, network=copy.deepcopy(parts.network), crew=Crew())
     trainer = _trainer(trial, config, steps=1000, log=None)
     drawing = _Timed(trainer.source, clock)
     trainer.source = drawing
     trainer.advance()
     drawing.seconds, started = 0.0, clock()
-    for _ in range(_MEASURED_STEPS):
+    for _ in range(steps):
         trainer.advance()
     seconds = max(clock() - started, 1e-6)
-    return Cost(seconds / _MEASURED_STEPS, drawing.seconds / seconds)
+    return Cost(seconds / steps, drawing.seconds / seconds)
 
 
 class _Timed:
