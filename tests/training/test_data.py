@@ -55,6 +55,36 @@ def test_stacks_pairs_and_their_references_are_found_in_a_folder(simulated: list
     assert [path.name for path in found["fly"].files] == ["fly_z1.tif", "fly_z2.tif", "fly_z10.tif"]
 
 
+@pytest.mark.parametrize("sides", [("A", "B"), ("source_1", "source_2"), ("in front", "behind")])
+def test_pairs_in_two_folders_are_found_by_their_names(
+    simulated: list[Example], tmp_path: Path, sides: tuple[str, str]
+) -> None:
+    for number, example in enumerate(simulated, start=1):
+        for side, plane in zip(sides, (0, 3), strict=True):
+            (tmp_path / side).mkdir(exist_ok=True)
+            tifffile.imwrite(tmp_path / side / f"{number}.tif", np.asarray(example.stack.data)[plane])
+    (tmp_path / "gt").mkdir()
+    tifffile.imwrite(tmp_path / "gt" / "2.tif", simulated[1].reference)
+    (tmp_path / "Painted").mkdir()
+    tifffile.imwrite(tmp_path / "Painted" / "3.tif", np.ones((96, 96), np.uint8))
+    tifffile.imwrite(tmp_path / sides[0] / "5.tif", np.zeros((96, 96), np.uint16))
+    examples, problems = find_examples(tmp_path)
+    assert {example.name: example.stack.n_planes for example in examples} == {str(number): 2 for number in range(1, 5)}
+    assert [example.name for example in examples if example.reference is not None] == ["2"]
+    assert [example.name for example in examples if example.painted is not None] == ["3"]
+    assert [problem.text for problem in problems] == [f"5.tif is in {sides[0]}, but not in {sides[1]}."]
+
+
+def test_folders_of_planes_with_equal_names_stay_a_stack_each(simulated: list[Example], tmp_path: Path) -> None:
+    for example, kept in zip(simulated, (4, 4, 3, 4), strict=True):
+        save_planes(tmp_path / example.name, "z", ["00", "01", "02", "03"][:kept], example)
+    examples, problems = find_examples(tmp_path)
+    assert not problems
+    assert [(example.name, example.stack.n_planes) for example in examples] == [
+        ("slope 0", 4), ("slope 1", 4), ("slope 2", 3), ("slope 3", 4),
+    ]  # fmt: skip
+
+
 def test_D11_what_cannot_be_trained_on_is_listed_with_its_files_before_anything_starts(
     simulated: list[Example], tmp_path: Path
 ) -> None:

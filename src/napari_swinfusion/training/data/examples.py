@@ -1,9 +1,13 @@
 """What a network may learn from: stacks, each perhaps with a sharp reference and a painted decision map.
 
 On disk an example is a multi-plane TIFF, a folder of planes, or single-plane images whose names differ in their last
-part only: `leaf_z00.png leaf_z01.png …`, or a pair such as `leaf-A.jpg leaf-B.jpg`. What belongs to it lies beside it:
-`leaf-reference.tif` (or `-truth`) is its sharp image and `leaf-painted.tif` its painted map; `leaf-stack.ome.tif` and
-`leaf-truth.ome.tif`, as `swinfusion simulate` writes them, belong together too.
+part only: `leaf_z00.png leaf_z01.png …`, or a pair such as `leaf-A.jpg leaf-B.jpg`. Or its planes bear one name in
+subfolders, one for each focus: `near/leaf.jpg far/leaf.jpg`, as public multi-focus data are laid out. Stacks as folders
+of planes bear equal names too; what tells the two apart is whether images of one name, or of one folder, look alike.
+
+What belongs to an example lies beside it: `leaf-reference.tif` (or `-truth`) is its sharp image and `leaf-painted.tif`
+its painted map; `leaf-stack.ome.tif` and `leaf-truth.ome.tif`, as `swinfusion simulate` writes them, belong together
+too. Or it lies by the example's name in a subfolder called `reference`, `truth`, `GT` or `painted`.
 """
 
 from __future__ import annotations
@@ -12,20 +16,23 @@ import re
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from napari_swinfusion.errors import AxesError, InputError, LoadError, SwinFusionError
 from napari_swinfusion.focal_stack import FocalStack
-from napari_swinfusion.io import natural_key, read_stack
+from napari_swinfusion.io import is_image, natural_key, read_stack
 from napari_swinfusion.io.plane_folder import PLANE_SUFFIXES, TIFF_SUFFIXES, find_planes
 from napari_swinfusion.io.tiff import stack_name
 from napari_swinfusion.pipeline import Source, as_stack
 
-REFERENCE_ROLES, PAINTED_ROLES, OTHER_ROLES = ("reference", "truth"), ("painted",), ("depth", "decision", "fused")
+REFERENCE_ROLES, PAINTED_ROLES, OTHER_ROLES = ("reference", "truth", "gt"), ("painted",), ("depth", "decision", "fused")
+_COMPARED, _THUMBNAIL = 5, 32  # Images of a folder that are looked at to tell how it is laid out, and their side, px.
 _ROLE = re.compile(r"[-_ ](" + "|".join((*REFERENCE_ROLES, *PAINTED_ROLES, *OTHER_ROLES, "stack")) + r")$", re.I)
 # What tells planes apart: a number, with or without a letter before it, or the sides of a pair.
 _PLANE = re.compile(r"(?:[-_ ](?:a|b|near|far|left|right)|[-_ ]?[a-z]{0,5}\d+)$", re.I)
@@ -98,16 +105,26 @@ def find_examples(folder: Path) -> tuple[list[Example], list[Problem]]:
     problems: list[Problem] = []
     parts: dict[str, dict[str, Path]] = defaultdict(dict)
     images: list[Path] = []
+    subfolders: list[Path] = []
     for path in sorted(folder.iterdir(), key=natural_key):
         if path.name.startswith(".") or (not path.is_dir() and path.suffix.casefold() not in PLANE_SUFFIXES):
             continue
         role = _ROLE.search(stack_name(path))
-        if path.is_dir():
-            _add(examples, problems, (path,), path)
+        if path.is_dir() and path.name.casefold() in (*REFERENCE_ROLES, *PAINTED_ROLES, *OTHER_ROLES):
+            for name, image in _images(path).items():
+                parts[name][path.name.casefold()] = image
+        elif path.is_dir():
+            subfolders.append(path)
         elif role and role[1].casefold() != "stack":
             parts[stack_name(path)[: role.start()]][role[1].casefold()] = path
         else:
             images.append(path)
+    for alike in _sharing_names(subfolders):
+        if _is_one_folder_a_focus(alike):
+            _add_across(examples, problems, alike)
+        else:
+            for path in alike:
+                _add(examples, problems, (path,), path)
     groups: dict[str, list[Path]] = defaultdict(list)
     for path in images:
         if path.suffix.casefold() in TIFF_SUFFIXES and _is_stack(path):
@@ -149,6 +166,67 @@ def _add(
         return
     plain = name or _ROLE.sub("", stack.name)
     examples.append(Example(stack=replace(stack, name=plain), files=files))
+
+
+def _images(folder: Path) -> dict[str, Path]:
+    """Return the images of a folder by name without ending."""
+    return {stack_name(path): path for path in sorted(folder.iterdir(), key=natural_key) if is_image(path)}
+
+
+def _sharing_names(folders: Sequence[Path]) -> list[list[Path]]:
+    """Return the folders in groups; those of a group share names of images."""
+    groups: list[tuple[set[str], list[Path]]] = []
+    for folder in folders:
+        names = set(_images(folder))
+        for known, group in groups:
+            if known & names:
+                known |= names
+                group.append(folder)
+                break
+        else:
+            groups.append((names, [folder]))
+    return [group for _, group in groups]
+
+
+def _is_one_folder_a_focus(folders: Sequence[Path]) -> bool:
+    """Tell whether images of one name resemble each other more than those of one folder do."""
+    found = [_images(folder) for folder in folders]
+    shared = set.intersection(*(set(images) for images in found))
+    if len(folders) == 1 or not shared:
+        return False
+    looked = [sorted(images, key=lambda name: name not in shared)[:_COMPARED] for images in found]
+    try:
+        rows = [[_thumbnail(images[name]) for name in names] for images, names in zip(found, looked, strict=True)]
+    except SwinFusionError:
+        # What is wrong with it is told when it is read as the plane it may be.
+        return False
+    columns = list(zip(*rows, strict=False))[: len(shared)]
+    across = [one @ other for column in columns for one, other in pairwise(column)]
+    within = [one @ other for row in rows for one, other in pairwise(row)]
+    return not within or float(np.mean(across)) > float(np.mean(within))
+
+
+def _thumbnail(path: Path) -> NDArray[np.float64]:
+    """Return a small grey image as a vector of length 1 around 0; the product of two is their correlation."""
+    if _is_stack(path):
+        raise InputError(f"{path.name} is no single plane.")
+    image = read_image(path)
+    grey = Image.fromarray((image.mean(axis=-1) if image.ndim == 3 else image).astype(np.float32))
+    small = np.array(grey.resize((_THUMBNAIL, _THUMBNAIL), Image.Resampling.BOX), np.float64).ravel()
+    small -= small.mean()
+    return small / max(float(np.linalg.norm(small)), 1e-9)
+
+
+def _add_across(examples: list[Example], problems: list[Problem], folders: Sequence[Path]) -> None:
+    """Add an example for each name of the images in `folders`."""
+    found = {folder: _images(folder) for folder in folders}
+    for name in dict.fromkeys(name for images in found.values() for name in images):
+        planes = tuple(images[name] for images in found.values() if name in images)
+        if len(planes) == len(found):
+            _add(examples, problems, planes, planes, name=name)
+        else:
+            lacking = ", ".join(folder.name for folder in folders if name not in found[folder])
+            problems.append(Problem(f"{planes[0].name} is in {planes[0].parent.name}, but not in {lacking}.", planes))
 
 
 def _is_stack(path: Path) -> bool:
