@@ -22,6 +22,7 @@ from safetensors.torch import load_file
 import napari_swinfusion as nsf
 from napari_swinfusion.errors import CancelledError, ConfigError, InputError, OutputExistsError
 from napari_swinfusion.networks import list_architectures
+from napari_swinfusion.training.data.checks import check_data
 from napari_swinfusion.training.data.examples import Example
 from napari_swinfusion.training.events import Control, Wish, ask, read_events
 from napari_swinfusion.training.finetuning import finetune
@@ -102,6 +103,36 @@ def test_too_few_held_out_images_are_told_as_no_proof(simulated: list[Example], 
     )  # fmt: skip
     assert result is not None
     assert not result.accepted
+
+
+@pytest.mark.parametrize("side", [48, 64])
+def test_D11_a_tiny_stack_is_watched_and_told_before_the_start_to_prove_nothing(
+    simulated: list[Example], tiny_base: Path, own_models: Path, side: int
+) -> None:
+    events: list[dict[str, Any]] = []
+    data = np.asarray(simulated[0].stack.data)[:, :side, :side]
+    result = finetune(data, out="tiny", base=tiny_base, epochs=2, settings=QUICK, report=events.append)
+    assert result is not None
+    assert not result.accepted
+    assert result.reason.startswith("Nothing could be judged")
+    assert any("can tell whether the model is better" in notice for notice in events[0]["notices"])
+    looks = [event for event in events if event["event"] == "validation"]
+    assert len(looks) == 3
+    assert all(look["scores"] and np.isfinite([look["loss"], *look["scores"].values()]).all() for look in looks)
+    told = (own_models / "tiny.training" / "log.jsonl").read_text() + result.card.read_text()
+    assert "nan" not in told.casefold()
+
+
+def test_a_run_with_nothing_to_judge_by_is_not_ended_by_patience(simulated: list[Example], tiny_base: Path) -> None:
+    empty = np.array(simulated[0].stack.data)
+    empty[..., 44:] = 5000
+    report = check_data(empty)
+    assert any("None of the held-out crops can tell" in notice for notice in report.notices)
+    result = finetune(empty, out="blind", base=tiny_base, epochs=3, settings=QUICK | {"patience": 1})
+    assert result is not None
+    assert result.why == "steps"
+    assert not result.accepted
+    assert result.reason.startswith("Nothing could be judged")
 
 
 def test_D9_a_suspended_run_resumed_ends_with_the_same_bits(

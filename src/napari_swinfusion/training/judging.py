@@ -11,11 +11,9 @@ import numpy as np
 from scipy import stats
 
 from napari_swinfusion.networks import FusionNetwork
-from napari_swinfusion.training.data.held_out import HeldOutCrop, Scores, fuse_crop, score
+from napari_swinfusion.training.data.held_out import FEWEST, TELLING, HeldOutCrop, Scores, fuse_crop, score
 
 CONFIDENCE = 0.95
-FEWEST = 4
-"""Units (stacks, or crops where there are few stacks) below which nothing can be said."""
 
 # What has to be gained on average to count, and what may be lost before a loss counts, dB.
 LEAST_GAIN = {"psnr": 0.05, "detail": 0.1, "fidelity": 0.2, "quiet": 0.5}
@@ -67,7 +65,8 @@ def judge(before: Sequence[Scores], after: Sequence[Scores], crops: Sequence[Hel
     """Compare the scores of the same crops before and after.
 
     Better is a model of which at least one score is clearly better (its interval lies above 0 and its mean gain is
-    worth naming) and none clearly worse (its interval lies below the loss that does not matter). All else is not.
+    worth naming) and none clearly worse (its interval lies below the loss that does not matter). All else is not; where
+    too few crops show what is sharp, nothing is said.
     """
     stacks = {crop.stack for crop in crops}
     unit = "stack" if len(stacks) >= FEWEST else "crop"
@@ -112,9 +111,11 @@ def _interval(pairs: Sequence[tuple[str | int, float]]) -> Gain:
 
 def _verdict(gain: dict[str, Gain], unit: str) -> tuple[bool, str]:
     enough = {name: found for name, found in gain.items() if found.units >= FEWEST}
-    if not enough:
-        count = max((found.units for found in gain.values()), default=0)
-        return False, f"Only {count} held-out crops can be compared, too few to tell; hold out more images."
+    if not any(name in enough for name in TELLING):
+        return False, (
+            f"Nothing could be judged: at least {FEWEST} held-out {unit}s have to show something sharp; "
+            "hold out larger images or more of them."
+        )
     worse = [name for name, found in enough.items() if found.upper < -LEAST_LOSS[name]]
     if worse:
         return False, f"It is worse than its base on held-out images: {_told(enough, worse, unit)}."

@@ -20,7 +20,7 @@ from napari_swinfusion.losses.recipes import Recipe, get_recipe
 from napari_swinfusion.networks import FusionNetwork, build_network
 from napari_swinfusion.training.data.checks import DataReport
 from napari_swinfusion.training.data.crops import MOST_PLANES, MixedStacks, OwnStacks
-from napari_swinfusion.training.data.held_out import HeldOutCrop, held_out_crops
+from napari_swinfusion.training.data.held_out import JUDGED, WATCHED, HeldOutCrop, held_out_crops
 from napari_swinfusion.training.data.regions import sharp_tiles
 from napari_swinfusion.training.events import EventLog
 from napari_swinfusion.training.loop import Objective, Source, Trainer, TrainingConfig
@@ -33,8 +33,6 @@ from napari_swinfusion.weights import find_model, load_model, read_header, sha25
 
 USUAL_SIZE, USUAL_MINUTES = 128, 10.0
 FEWEST_STEPS_PER_EPOCH = 40
-WATCHED, JUDGED = 8, 24
-"""Held-out crops looked at each epoch, and at the end."""
 
 _MEASURED_STEPS = 4
 _RESERVE = 0.12  # Of the time, for validation and the judgement.

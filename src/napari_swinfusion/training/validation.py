@@ -15,7 +15,7 @@ from napari_swinfusion.losses.recipes import Recipe
 from napari_swinfusion.networks import Fused, FusionNetwork
 from napari_swinfusion.tiling import Box
 from napari_swinfusion.training.data.crops import OwnBatch
-from napari_swinfusion.training.data.held_out import HeldOutCrop, Scores, fuse_crop, score
+from napari_swinfusion.training.data.held_out import HeldOutCrop, Scores, fuse_crop, score, tells
 from napari_swinfusion.training.data.regions import Region
 from napari_swinfusion.training.judging import means, merit
 from napari_swinfusion.training.loop import Trainer
@@ -50,7 +50,10 @@ class Watcher:
             self._tell(scores, loss, epoch=0.0, best=False)
 
     def look(self, epoch: float) -> int:
-        """Score the present average, keep it if it is the best so far, and return for how many epochs none was."""
+        """Score the present average, keep it if it is the best so far, and return for how many epochs none was.
+
+        Where nothing is seen in the crops that could be better, no epoch counts.
+        """
         trainer, notes = self._trainer, self.notes
         current = trainer.averaged()
         scores, loss = self._scores(trainer.network)
@@ -59,7 +62,7 @@ class Watcher:
         if best:
             notes |= {"best": found, "best_step": trainer.standing.step, "waited": 0}
             save_model(trainer.network, self._folder / BEST, {"step": trainer.standing.step})
-        else:
+        elif tells(notes["base"]):
             notes["waited"] += 1
         after = fuse_crop(trainer.network, self._preview)
         trainer.put_back(current)

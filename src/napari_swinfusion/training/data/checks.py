@@ -12,6 +12,7 @@ import numpy as np
 
 from napari_swinfusion.tiling import Box
 from napari_swinfusion.training.data.examples import Data, Example, Problem, collect
+from napari_swinfusion.training.data.held_out import FEWEST, count_telling
 from napari_swinfusion.training.data.regions import Region, look
 
 HoldOut = Literal["auto", "stacks", "half"]
@@ -133,6 +134,11 @@ def check_data(
     problems += _duplicates(training, held, {example.name: example for example in sound})
     told = dict.fromkeys(text for regions in looked.values() for region in regions for text in region.ready.notices)
     told |= dict.fromkeys(text for example in sound for text in example.stack.notices)
+    if held and (count := count_telling(held)) < FEWEST:
+        told[
+            f"{count or 'None'} of the held-out crops can tell whether the model is better, but {FEWEST} are needed to "
+            "call it so; give larger images or more of them, or others to judge by."
+        ] = None
     by_name = {example.name: example for example in sound}
     entries = [_entry(region, "training", by_name) for region in training]
     entries += [_entry(region, "held out", by_name) for region in held]

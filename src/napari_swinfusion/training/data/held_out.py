@@ -13,7 +13,7 @@ With a reference the score is PSNR. Without one no single number says "better", 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,9 +23,18 @@ from scipy import ndimage
 
 from napari_swinfusion.networks import Fused, FusionNetwork
 from napari_swinfusion.tiling import Box, padded_size
+from napari_swinfusion.training.data.crops import MOST_PLANES
 from napari_swinfusion.training.data.regions import Region, gradient_energy, mirrored, noise_of
 
-_SIDES = (192, 128, 96, 64, 48, 32)
+WATCHED, JUDGED = 8, 24
+"""Held-out crops looked at each epoch, and at the end."""
+FEWEST = 4
+"""Units (stacks, or crops where there are few stacks) below which nothing can be said."""
+TELLING = ("psnr", "detail")
+"""Scores of which a comparison needs one: the others alone praise a blur."""
+
+_SIDES = (192, 128, 96, 64, 48, 32, 24)
+_SMALL = 32  # Px; smaller crops are cut only where too few of this size could be judged.
 _MOST = 96  # Candidate crops of one region: enough to choose from.
 _WINDOW = 4.0  # Standard deviation of the mean over which sharpness is compared, px.
 _LOW_PASS = 12.0  # Px.
@@ -70,31 +79,50 @@ def held_out_crops(regions: Sequence[Region], *, most: int, planes: int) -> tupl
 
     Each has up to `planes` planes, evenly chosen.
     Crops do not overlap. Those with most detail are taken, the same number of every region, and go to one list and the
-    other in turn: what chose the weights that are kept must not also praise them.
+    other in turn: what chose the weights that are kept must not also praise them. A region of 48 px along one side
+    gives at least one to each.
     """
-    watching: list[HeldOutCrop] = []
-    judging: list[HeldOutCrop] = []
+    watching, judging = (
+        [_crop(region, box, planes) for region, box in places] for places in _places(regions, most=most)
+    )
+    return watching, judging
+
+
+def count_telling(regions: Sequence[Region]) -> int:
+    """Return how many crops can tell a better network from a worse one in the end; counting stops at `FEWEST`."""
+    count = 0
+    for region, box in _places(regions, most=JUDGED)[1]:
+        crop = _crop(region, box, MOST_PLANES)
+        count += tells(score(crop.planes[0], crop))
+        if count == FEWEST:
+            break
+    return count
+
+
+def _places(regions: Sequence[Region], *, most: int) -> tuple[list[tuple[Region, Box]], list[tuple[Region, Box]]]:
     each = max(2 * most // max(len(regions), 1), 2)
-    for region in regions:
-        boxes = _boxes(region, each)
-        for i, box in enumerate(boxes):
-            crop = _crop(region, box, planes)
-            (judging if i % 2 == 0 else watching).append(crop)
+    boxes = [(region, _boxes(region, each)) for region in regions]
+    watching = [(region, box) for region, found in boxes for box in found[1::2]]
+    judging = [(region, box) for region, found in boxes for box in found[::2]]
     return watching[:most], judging[:most]
 
 
 def _boxes(region: Region, wanted: int) -> list[Box]:
-    box = region.box
+    found: list[Box] = []
     for side in _SIDES:
-        rows, columns = range(box.y0, box.y1 - side + 1, side), range(box.x0, box.x1 - side + 1, side)
-        found = [Box(y, y + side, x, x + side) for y in rows for x in columns]
-        if len(found) >= wanted or (side == _SIDES[-1] and found):
+        found = list(_grid(region.box, side))
+        if len(found) >= (wanted if side > _SMALL else min(wanted, 2 * FEWEST)):
             break
-    else:
-        found = [box]
     step = max(len(found) // _MOST, 1)
     ranked = sorted(found[::step], key=region.detail_within, reverse=True)
     return ranked[:wanted]
+
+
+def _grid(box: Box, side: int) -> Iterator[Box]:
+    height, width = min(side, box.height), min(side, box.width)
+    for y in range(box.y0, box.y1 - height + 1, height):
+        for x in range(box.x0, box.x1 - width + 1, width):
+            yield Box(y, y + height, x, x + width)
 
 
 def _crop(region: Region, box: Box, planes: int) -> HeldOutCrop:
@@ -144,6 +172,11 @@ def score(image: NDArray[np.float32], crop: HeldOutCrop) -> Scores:
         usual = np.mean([gradient_energy(plane)[flat].mean() for plane in crop.planes])
         scores["quiet"] = _decibel(float(gradient_energy(image)[flat].mean() / max(usual, 1e-12)), 1e-3)
     return scores
+
+
+def tells(scores: Scores) -> bool:
+    """Tell whether the scores of a crop, or means of them, hold one that says which network is better."""
+    return any(name in scores for name in TELLING)
 
 
 def _gradients(planes: NDArray[np.float32]) -> NDArray[np.float32]:
