@@ -197,6 +197,14 @@ def test_other_precisions_stay_finite(network: FusionNetwork, dtype: torch.dtype
     assert torch.isfinite(answered(fused)).all()
 
 
+def test_shares_keep_the_precision_of_the_planes_while_it_learns_in_half(network: FusionNetwork) -> None:
+    planes = planes_of(network)
+    with torch.autocast("cpu", torch.bfloat16):
+        fused = network(planes)
+    for shares in (fused.weights, fused.focus):
+        assert shares is None or (shares.dtype == planes.dtype and bool(((shares.sum(1) - 1).abs() < 1e-5).all()))
+
+
 def test_the_same_input_gives_the_same_bits(network: FusionNetwork) -> None:
     planes = planes_of(network)
     with torch.no_grad():

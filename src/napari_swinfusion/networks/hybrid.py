@@ -25,6 +25,7 @@ from napari_swinfusion.networks.base import Fused, FusionNetwork, NetworkConfig,
 from napari_swinfusion.networks.blocks.adaptive_windows import AdaptiveSwinStage, adaptive_layers
 from napari_swinfusion.networks.blocks.bands import bands, in_one_piece
 from napari_swinfusion.networks.blocks.entry import Block
+from napari_swinfusion.networks.blocks.layer_norm import LayerNorm
 from napari_swinfusion.networks.blocks.mergers import make_merger
 from napari_swinfusion.networks.blocks.mixers import make_mixer
 from napari_swinfusion.networks.blocks.mixers.residual import MixerResidual
@@ -87,7 +88,7 @@ class HybridFusionNet(FusionNetwork):
         c, dim, patch = config.stem_channels, config.dim, config.patch_size
         self.stem = nn.ModuleList([nn.Conv2d(2, c, 3, padding=1), nn.Conv2d(c, c, 3, padding=1)])
         self.embed = nn.Linear(c * patch**2, dim)
-        self.embed_norm = nn.LayerNorm(dim)
+        self.embed_norm = LayerNorm(dim)
         self.exchanges = nn.ModuleList(PlaneExchange(dim) for _ in config.depths)
         self.stages = nn.ModuleList(_stage(config, depth) for depth in config.depths)
         mergers = [make_merger(config.merger, dim) for _ in config.depths if config.merger is not None]
@@ -190,7 +191,8 @@ class HybridFusionNet(FusionNetwork):
             # As a product with two rows; one with two columns is several times slower.
             flat = self.score.weight @ mixed.flatten(0, 3).t() + self.score.bias[:, None]
             parts.append(flat.view(2, *mixed.shape[:-1]))
-        return torch.cat(parts, dim=2)
+        # Shares have the precision of the planes: in half of it their gradients drown.
+        return torch.cat(parts, dim=2).to(planes.dtype)
 
 
 def _beside(planes: Tensor, mean: Tensor) -> Tensor:

@@ -164,7 +164,8 @@ class SwinFusion(FusionNetwork):
         answer = self._answer([first[0], second[0]], finished)
         if self.config.output == "image":
             return answer / self.config.value_range + self.mean, first[1]
-        one, other = answer.softmax(1).split(1, dim=1)  # type: ignore[no-untyped-call]
+        # In the precision of the planes: in half of it their gradients drown.
+        one, other = answer.to(first[1].dtype).softmax(1).split(1, dim=1)  # type: ignore[no-untyped-call]
         return one * first[0] + other * second[0], torch.cat([one * first[1], other * second[1]], dim=1)
 
     def _answer(self, sources: list[Tensor], finished: Callable[[], None]) -> Tensor:

@@ -14,10 +14,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from napari_swinfusion.errors import ConfigError
+from napari_swinfusion.networks.blocks.layer_norm import LayerNorm
 from napari_swinfusion.networks.blocks.window_attention import Similarity, WindowAttention
 from napari_swinfusion.networks.blocks.windows import in_windows
 
-NORMS: dict[str, type[nn.Module]] = {"layer_norm": nn.LayerNorm, "rms_norm": nn.RMSNorm}
+NORMS: dict[str, type[nn.Module]] = {"layer_norm": LayerNorm, "rms_norm": nn.RMSNorm}
 
 
 def make_norm(name: str, dim: int) -> nn.Module:

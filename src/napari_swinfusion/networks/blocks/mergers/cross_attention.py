@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from einops import rearrange
-from torch import Tensor, nn
+from torch import Tensor
 
 from napari_swinfusion.networks.blocks.entry import Block
+from napari_swinfusion.networks.blocks.layer_norm import LayerNorm
 from napari_swinfusion.networks.blocks.local import padded
 from napari_swinfusion.networks.blocks.mergers.concat import ConcatMerger
 from napari_swinfusion.networks.blocks.reach import Cells
@@ -31,9 +32,9 @@ class CrossAttentionMerger(Block):
     def __init__(self, dim: int, *, num_heads: int = 2, window_size: int = 8) -> None:
         super().__init__()
         self.layers = (Cells(window_size), *ConcatMerger.layers)
-        self.norm = nn.LayerNorm(dim)
+        self.norm = LayerNorm(dim)
         self.attention = WindowAttention(dim, num_heads, window_size)
-        self.norm_attention = nn.LayerNorm(dim)
+        self.norm_attention = LayerNorm(dim)
         self.concat = ConcatMerger(dim)
 
     def forward(self, sources: Tensor) -> Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from napari_swinfusion.networks.blocks.entry import Block
+from napari_swinfusion.networks.blocks.layer_norm import LayerNorm
 
 
 class MixerResidual(nn.Module):
@@ -12,7 +13,7 @@ class MixerResidual(nn.Module):
 
     def __init__(self, mixer: Block, dim: int) -> None:
         super().__init__()
-        self.norm = nn.LayerNorm(dim)
+        self.norm = LayerNorm(dim)
         self.mixer = mixer
 
     def forward(self, tokens: Tensor) -> Tensor:
