@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
+import tifffile
 from qtpy.QtWidgets import QAbstractButton, QComboBox, QDoubleSpinBox, QLineEdit, QSpinBox
 
 from napari_swinfusion.focal_stack import FocalStack
@@ -117,6 +120,60 @@ def test_check_data_tells_what_is_wrong_with_a_folder(make_train_dock, qtbot, tm
     dock.check()
     qtbot.waitUntil(lambda: dock.report.text.text() != "", timeout=MINUTE)
     assert "All planes of 'blank' are constant" in dock.report.text.text()
+
+
+def test_a_painted_map_is_shown_with_its_share_and_reaches_the_training(dock, qtbot, own_models):
+    painted = np.zeros((96, 96), np.int32)
+    painted[:12, :48] = 3
+    dock._viewer.add_labels(painted, name="strokes")
+    dock.source.list.setCurrentRow(0)
+    dock.source.painted.choose(dock._viewer.layers["strokes"])
+    assert dock.source.facts.text() == "3 stacks · 9 planes · 3 with reference · 1 painted"
+    # Another row has a map of its own.
+    dock.source.list.setCurrentRow(1)
+    assert dock.source.painted.layer() is None
+    dock.check()
+    qtbot.waitUntil(lambda: dock.report.list.count() > 0, timeout=MINUTE)
+    (told,) = [line for row in range(3) if "leaf 0" in (line := dock.report.list.item(row).text())]
+    assert "reference · 6.2% painted" in told
+    dock.options.recipe.choose("supervised")
+    dock.options.name.setText("strokes")
+    dock.options.amount.setValue(1)
+    assert dock.start()
+    qtbot.waitUntil(lambda: not dock.running, timeout=MINUTE)
+    assert dock._result is not None, dock.panel.status.message.text()
+    job = json.loads((own_models / "strokes.training" / "job.json").read_text())
+    ours = {record["name"]: record.get("painted") for record in job["data"]}
+    assert [name for name, path in ours.items() if path] == ["leaf 0"]
+    np.testing.assert_array_equal(tifffile.imread(ours["leaf 0"]), painted)
+
+
+def test_a_painted_map_that_does_not_fit_is_refused_with_the_reason(dock, qtbot):
+    dock.source.painted.choose(dock._viewer.add_labels(np.zeros((3, 96, 96), np.uint8), name="deep"))
+    assert "The painted map 'deep' is 3 × 96 × 96" in dock.panel.status.message.text()
+    dock.source.painted.choose(dock._viewer.add_labels(np.full((96, 96), 4), name="high"))
+    dock.check()
+    qtbot.waitUntil(lambda: dock.report.text.text() != "", timeout=MINUTE)
+    assert "names plane 4, but 'leaf 2' has planes 1 to 3" in dock.report.text.text()
+
+
+def test_a_new_map_lies_over_its_stack_and_the_brush_paints_the_plane_in_view(dock):
+    stack = dock._viewer.layers["leaf 1"]
+    dock.source.list.setCurrentRow(1)
+    dock.source.new_map.click()
+    painted = dock.source.painted.layer()
+    assert painted is dock._viewer.layers["leaf 1 [painted]"]
+    assert dock.source.facts.text().endswith("1 painted")
+    np.testing.assert_allclose(painted.scale, stack.scale[1:])
+    np.testing.assert_allclose(painted.extent.world, stack.extent.world[:, 1:])
+    for plane in range(3):
+        dock._viewer.dims.set_current_step(0, plane)
+        painted.paint((20 * plane + 10, 40), painted.selected_label)
+        assert painted.data[20 * plane + 10, 40] == plane + 1
+    painted.mode = "erase"
+    painted.selected_label = 1
+    dock._viewer.dims.set_current_step(0, 1)
+    assert painted.selected_label == 1
 
 
 def test_from_start_to_a_model_in_the_fuse_dock(dock, qtbot, own_models, tmp_path):

@@ -56,7 +56,7 @@ def _line(entry: Entry, region: Region) -> Line:
     y0, y1, x0, x1 = entry.box
     facts = [f"{entry.planes} planes", f"{x1 - x0} × {y1 - y0} px"]
     facts += ["reference"] if entry.reference else []
-    facts += [f"{entry.painted:.0%} painted"] if entry.painted else []
+    facts += [f"{entry.painted:.1%} painted"] if entry.painted else []
     use = "is judged on, and never learned from" if entry.role == "held out" else "is learned from"
     size = "unknown" if entry.pixel_size is None else f"{entry.pixel_size[1]:.4g} {entry.unit}"
     detail = f"{entry.name}: rows {y0} to {y1}, columns {x0} to {x1}, {entry.dtype}; it {use}. Pixel size: {size}."

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from napari.layers import Image, Layer
+from napari.layers import Image, Labels, Layer
 
 from napari_swinfusion.tiling import Box
 from napari_swinfusion.viewer.placement import Placement
 from napari_swinfusion.viewer.request import LayerView, Region
 
 
-def view_of(layer: Image) -> LayerView:
+def view_of(layer: Image | Labels) -> LayerView:
     """Return what a run needs to know of `layer`, as it is now."""
+    grey = isinstance(layer, Image) and not layer.rgb
     place = Placement(
         scale=tuple(float(s) for s in layer.scale),
         translate=tuple(float(t) for t in layer.translate),
@@ -26,9 +27,9 @@ def view_of(layer: Image) -> LayerView:
         name=layer.name,
         data=layer.data[0] if layer.multiscale else layer.data,
         placement=place,
-        rgb=layer.rgb,
-        contrast_limits=None if layer.rgb else tuple(layer.contrast_limits),
-        colormap=None if layer.rgb else layer.colormap,
+        rgb=isinstance(layer, Image) and layer.rgb,
+        contrast_limits=tuple(layer.contrast_limits) if grey else None,
+        colormap=layer.colormap if grey else None,
     )
 
 

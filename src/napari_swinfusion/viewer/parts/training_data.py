@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from napari.components import ViewerModel
 from napari.layers import Image, Labels, Layer
 from qtpy.QtCore import QSignalBlocker, Qt, Signal
@@ -21,6 +23,8 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_swinfusion.errors import InputError
+from napari_swinfusion.viewer.painted_map import new_painted_map, plane_in_view
 from napari_swinfusion.viewer.parts.layer_combo import LayerCombo
 from napari_swinfusion.viewer.results import is_result
 
@@ -54,6 +58,8 @@ class TrainingDataPanel(QWidget):
             "A Labels layer in which you painted, where you know it, the number of the sharp plane (the first is 1).",
             none="none",
         )
+        self.new_map = QPushButton("New")
+        self.new_map.setToolTip("Add an empty map over the chosen stack; the brush paints the plane in view.")
         self.folder = QLineEdit()
         self.folder.setPlaceholderText("folder with stacks")
         self.folder.setToolTip("Stacks in it; NAME-reference.tif and NAME-painted.tif beside NAME.tif belong to it.")
@@ -85,6 +91,7 @@ class TrainingDataPanel(QWidget):
         events = self._viewer.layers.events
         for event in (events.inserted, events.removed, events.renamed):
             event.disconnect(self._offer)
+        self._viewer.dims.events.current_step.disconnect(self._set_brush)
 
     def _lay_out(self) -> None:
         group = QButtonGroup(self)
@@ -96,7 +103,10 @@ class TrainingDataPanel(QWidget):
         form = QFormLayout()
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         form.addRow("Reference", self.reference)
-        form.addRow("Painted", self.painted)
+        painted = QHBoxLayout()
+        painted.addWidget(self.painted)
+        painted.addWidget(self.new_map)
+        form.addRow("Painted", painted)
         column = QVBoxLayout(self._of_layers)
         column.addWidget(self.list)
         column.addLayout(form)
@@ -104,7 +114,7 @@ class TrainingDataPanel(QWidget):
         row.addWidget(self.folder)
         row.addWidget(self.browse)
         layout = QVBoxLayout(self)
-        for each in (form, column, row, layout):
+        for each in (form, painted, column, row, layout):
             each.setContentsMargins(0, 0, 0, 0)
         layout.addLayout(switch)
         layout.addWidget(self._of_layers)
@@ -118,11 +128,13 @@ class TrainingDataPanel(QWidget):
         self.list.currentRowChanged.connect(self._show_belongings)
         self.reference.chosen.connect(self._keep_belongings)
         self.painted.chosen.connect(self._keep_belongings)
+        self.new_map.clicked.connect(self._add_map)
         self.folder.textChanged.connect(self._tell)
         self.browse.clicked.connect(self._browse)
         events = self._viewer.layers.events
         for event in (events.inserted, events.removed, events.renamed):
             event.connect(self._offer)
+        self._viewer.dims.events.current_step.connect(self._set_brush)
 
     def _items(self) -> list[QListWidgetItem]:
         return [self.list.item(row) for row in range(self.list.count())]
@@ -166,6 +178,7 @@ class TrainingDataPanel(QWidget):
                 combo.offer(offered, None)
                 combo.choose(kept.get(key))
             combo.setEnabled(key is not None and bool(offered))
+        self.new_map.setEnabled(key is not None)
 
     def _keep_belongings(self) -> None:
         item = self.list.currentItem()
@@ -173,6 +186,21 @@ class TrainingDataPanel(QWidget):
             self._reference[item.data(_KEY)] = self.reference.layer()
             self._painted[item.data(_KEY)] = self.painted.layer()
         self._tell()
+
+    def _add_map(self) -> None:
+        stack = self._stacks[self.list.currentItem().data(_KEY)]
+        # Where the axes cannot be told, the dock says so already.
+        with suppress(InputError):
+            painted = new_painted_map(stack)
+            self._viewer.add_layer(painted)
+            self.painted.choose(painted)
+            self._set_brush()
+
+    def _set_brush(self) -> None:
+        for key, painted in self._painted.items():
+            if isinstance(painted, Labels) and painted.mode == "paint":
+                with suppress(InputError):
+                    painted.selected_label = plane_in_view(self._stacks[key], self._viewer.dims.point)
 
     def _browse(self) -> None:
         chosen = QFileDialog.getExistingDirectory(self, "Folder with focal stacks", self.folder.text())
