@@ -53,7 +53,10 @@ def test_every_term_sends_a_finite_gradient_to_the_weights(name: str, batch: Bat
     everything = get_recipe(name, weights=dict.fromkeys(RECIPES[name].parts, 1.0))
     scores = torch.randn(batch.planes.shape, generator=torch.Generator().manual_seed(0)).requires_grad_()
     weights = scores.softmax(1)
-    terms = everything.terms(image_of(weights, batch), weights, batch.planes, batch.truth, **evidence(batch, weights))
+    told = evidence(batch, weights)
+    terms = {}
+    for facts in (told, {**told, "focus": None}):
+        terms |= everything.terms(image_of(weights, batch), weights, batch.planes, batch.truth, **facts)
     assert terms.keys() == RECIPES[name].parts.keys()
     for term, value in terms.items():
         (gradient,) = torch.autograd.grad(value.sum(), scores, retain_graph=True)

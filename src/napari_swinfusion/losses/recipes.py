@@ -79,6 +79,11 @@ class Evidence:
         """The sources `(b, h, w)` in the shares of their sharpness."""
         return (self.sharpness * self.sources.detach()).sum(1)
 
+    @property
+    def sole_weights(self) -> Tensor | None:
+        """The weights of a network that has no focus apart from them."""
+        return self.weights if self.focus is None else None
+
     @cached_property
     def hidden(self) -> Tensor:
         """The error `(b,)` that does not matter: the tolerance and what noise hides."""
@@ -274,6 +279,14 @@ RECIPES: dict[str, Recipe] = {
                         e["focus"], focus_target(e["clean"], e["truth"], tolerance=e.hidden, distance=e.distance)
                     ),
                     of="focus",
+                ),
+                # Without a focus to be asked, weights stay where they begin, at the mean of the planes, for long.
+                "choice": Term(
+                    weight=0.2,
+                    loss=lambda e: focus_cross_entropy(
+                        e["weights"], focus_target(e["clean"], e["truth"], tolerance=e.hidden)
+                    ),
+                    of="sole_weights",
                 ),
                 "composite": Term(
                     weight=0.0,

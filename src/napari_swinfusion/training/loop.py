@@ -47,7 +47,7 @@ class TrainingConfig:
     average
         Decay of the moving average of the weights, which is what ships.
     focus_share
-        Weight of the focus in the recipe `supervised`.
+        Weight of the focus in the recipe `supervised`, or of the choice where a network has weights alone.
     tolerance
         See `objective`.
     half

@@ -38,7 +38,7 @@ class SimulatedStacks:
 
 def with_truth(config: TrainingConfig) -> Callable[[Fused, Batch], dict[str, Tensor]]:
     """Return the recipe "supervised" as an objective."""
-    recipe = get_recipe("supervised", weights={"focus": config.focus_share})
+    recipe = get_recipe("supervised", weights=dict.fromkeys(("focus", "choice"), config.focus_share))
 
     def judge(fused: Fused, batch: Batch) -> dict[str, Tensor]:
         parts = objective(fused, batch, recipe, tolerance=config.tolerance)
