@@ -15,6 +15,7 @@ def test_its_weights_learn_the_same_in_half_precision() -> None:
         answer = norm(tokens.to(torch.bfloat16).to(dtype))
         assert answer.dtype == dtype
         answer.backward(gradient.to(torch.bfloat16).to(dtype))
-        assert norm.weight.grad is not None and norm.bias.grad is not None
+        assert norm.weight.grad is not None
+        assert norm.bias.grad is not None
         found[dtype] = torch.stack([norm.weight.grad, norm.bias.grad])
     torch.testing.assert_close(found[torch.bfloat16], found[torch.float32], rtol=0.01, atol=0.01)
