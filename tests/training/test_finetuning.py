@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,11 @@ from safetensors.torch import load_file
 
 import napari_swinfusion as nsf
 from napari_swinfusion.errors import CancelledError, ConfigError, InputError, OutputExistsError
+from napari_swinfusion.focal_stack import SpatialMetadata
 from napari_swinfusion.networks import list_architectures
+from napari_swinfusion.simulation.microscope import Microscope
+from napari_swinfusion.simulation.presets import sample_microscope
+from napari_swinfusion.training import samples
 from napari_swinfusion.training.data.checks import check_data
 from napari_swinfusion.training.data.examples import Example
 from napari_swinfusion.training.events import Control, Wish, ask, read_events
@@ -205,6 +210,33 @@ def test_a_network_from_nothing_is_compared_with_the_default(simulated: list[Exa
 def test_a_setting_that_makes_no_sense_is_an_error(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         FinetuneConfig.from_dict(settings)
+
+
+@pytest.mark.parametrize(
+    ("stated", "drawn"), [((0.5, 0.3), {0.5, 0.3}), ((0.5, None), None)], ids=["stated", "one unknown"]
+)
+def test_simulated_stacks_are_seen_with_the_pixel_size_of_the_own(
+    simulated: list[Example],
+    tiny_base: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    stated: tuple[float | None, ...],
+    drawn: set[float] | None,
+) -> None:
+    seen: list[float] = []
+
+    def drawing(*given: Any) -> Microscope:
+        microscope = sample_microscope(*given)
+        seen.append(round(microscope.pixel_size, 6))
+        return microscope
+
+    monkeypatch.setattr(samples, "sample_microscope", drawing)
+    data = [
+        replace(example.stack, metadata=SpatialMetadata(pixel_size=None if size is None else (size, size)))
+        for example, size in zip(simulated, stated, strict=False)
+    ]
+    finetune(data, out="sampled", base=tiny_base, epochs=0.5, settings=QUICK | {"simulated_share": 0.9})
+    assert len(seen) > 10
+    assert set(seen) == drawn if drawn else len(set(seen)) > 2
 
 
 def test_a_frozen_part_does_not_learn(simulated: list[Example], tiny_base: Path) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -10,6 +11,9 @@ from torch import Tensor
 
 from napari_swinfusion.simulation.microscope import Microscope
 from napari_swinfusion.simulation.scene import Layer, Painter, Scene
+
+Objective = tuple[float, float, float]
+"""Magnification, numerical aperture, refractive index."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +27,7 @@ class Preset:
     compose
         Draws a scene whose heights span planes 0 to n - 1.
     objectives
-        Magnification, numerical aperture and refractive index of the objectives it is usually seen with.
+        What it is usually seen with.
     wave_share
         How often a point spreads by wave optics; a geometric disk or a Gaussian, as photographs have, else.
     wavelengths
@@ -32,7 +36,7 @@ class Preset:
 
     summary: str
     compose: Callable[[Painter, int], Scene]
-    objectives: tuple[tuple[float, float, float], ...]
+    objectives: tuple[Objective, ...]
     wave_share: float = 0.8
     wavelengths: tuple[float, float] = (0.5, 0.6)
 
@@ -47,10 +51,18 @@ _CAMERA_PIXELS = (3.45, 6.5, 6.5, 13.0)
 
 
 def sample_microscope(
-    painter: Painter, preset: Preset, n_planes: int, step_range: tuple[float, float] = STEP_RANGE
+    painter: Painter,
+    preset: Preset,
+    n_planes: int,
+    step_range: tuple[float, float] = STEP_RANGE,
+    pixel_size: float | None = None,
 ) -> Microscope:
-    """Draw a microscope for a preset, its `z_step` within `step_range` depths of field."""
-    magnification, aperture, index = preset.objectives[painter.integer(0, len(preset.objectives) - 1)]
+    """Draw a microscope for a preset, its `z_step` within `step_range` depths of field.
+
+    Where a `pixel_size`, µm, is given, it has that one, and an objective that fits.
+    """
+    objectives = preset.objectives if pixel_size is None else _fitting(preset.objectives, pixel_size)
+    magnification, aperture, index = objectives[painter.integer(0, len(objectives) - 1)]
     wave = painter.chance(preset.wave_share)
     microscope = Microscope(
         numerical_aperture=aperture,
@@ -64,7 +76,22 @@ def sample_microscope(
         coherence=painter.uniform(0.3, 0.9),
     )
     steps = painter.log_uniform(*step_range) * _FEW_PLANES.get(n_planes, 1.0)
-    return replace(microscope, z_step=steps * microscope.depth_of_field)
+    camera_pixel = microscope.camera_pixel if pixel_size is None else pixel_size * magnification
+    return replace(microscope, z_step=steps * microscope.depth_of_field, camera_pixel=camera_pixel)
+
+
+def _fitting(usual: Sequence[Objective], pixel_size: float) -> Sequence[Objective]:
+    """Return the usual objectives that take `pixel_size`, µm, with a camera as there are, or others that do.
+
+    An aperture far too small for the pixels would show nothing sharp, one far too large would alias everything.
+    """
+    known = sorted({objective for preset in PRESETS.values() for objective in preset.objectives})
+    for objectives in (usual, known):
+        fitting = [each for each in objectives if _CAMERA_PIXELS[0] <= pixel_size * each[0] <= _CAMERA_PIXELS[-1]]
+        if fitting:
+            return fitting
+    middle = math.sqrt(_CAMERA_PIXELS[0] * _CAMERA_PIXELS[-1])
+    return [min(known, key=lambda each: abs(math.log(pixel_size * each[0] / middle)))]
 
 
 def compose(painter: Painter, preset: Preset, n_planes: int) -> Scene:

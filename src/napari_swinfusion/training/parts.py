@@ -221,7 +221,15 @@ def _source(report: DataReport, config: FinetuneConfig, *, most: int) -> Source:
     tiles = [torch.from_numpy(tile) for tile in sharp_tiles(report.training)]
     # As many photographs as tiles at most: the lab's own detail should be seen half of the time.
     photographs = list(bundled_textures().values())[: max(len(tiles), 4)]
-    return MixedStacks(own, SimulatedStacks([*tiles, *photographs], most=most), config.simulated_share)
+    simulated = SimulatedStacks([*tiles, *photographs], most, _pixel_sizes(report))
+    return MixedStacks(own, simulated, config.simulated_share)
+
+
+def _pixel_sizes(report: DataReport) -> tuple[float, ...]:
+    """Return the pixel sizes of the stacks that are learned from, µm; none where one of them does not say."""
+    stated = {entry.pixel_size if entry.unit == "µm" else None for entry in report.entries if entry.role == "training"}
+    sizes = [math.sqrt(size[0] * size[1]) for size in stated if size is not None]
+    return tuple(sorted(sizes)) if len(sizes) == len(stated) else ()
 
 
 def _crop_size(config: FinetuneConfig, network: FusionNetwork) -> int:

@@ -27,15 +27,24 @@ _MOST_IN_PAIRS = 4
 
 @dataclass(frozen=True)
 class SimulatedStacks:
-    """Draws stacks of up to `most` planes with known truth from sharp images `textures` `(h, w)`, values in [0, 1]."""
+    """Draws stacks of up to `most` planes with known truth from sharp images `textures` `(h, w)`, values in [0, 1].
+
+    `pixel_sizes`, µm, are as for `draw_batch`.
+    """
 
     textures: list[Tensor]
     most: int = 12
+    pixel_sizes: tuple[float, ...] = ()
 
     def draw(self, generator: torch.Generator, n: int, size: int, planes_per_step: int) -> Batch:
         """Return stacks of `n` planes, or `most` where that is fewer."""
         return draw_batch(
-            generator, n=min(n, self.most), size=size, planes_per_step=planes_per_step, textures=self.textures
+            generator,
+            n=min(n, self.most),
+            size=size,
+            planes_per_step=planes_per_step,
+            textures=self.textures,
+            pixel_sizes=self.pixel_sizes,
         )
 
 

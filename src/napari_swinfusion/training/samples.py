@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
@@ -70,18 +71,33 @@ def draw_length(generator: torch.Generator) -> int:
     return int(torch.multinomial(weights, 1, generator=generator)) + 2
 
 
-def draw_batch(generator: torch.Generator, *, n: int, size: int, planes_per_step: int, textures: list[Tensor]) -> Batch:
-    """Return stacks of `n` planes each, about `planes_per_step` planes of `size` px in all."""
+def draw_batch(
+    generator: torch.Generator,
+    *,
+    n: int,
+    size: int,
+    planes_per_step: int,
+    textures: list[Tensor],
+    pixel_sizes: Sequence[float] = (),
+) -> Batch:
+    """Return stacks of `n` planes each, about `planes_per_step` planes of `size` px in all.
+
+    Each is seen with one of `pixel_sizes`, µm, or where there are none, with what is usual for its specimen.
+    """
     count = max(round(planes_per_step / n), 1)
-    samples = [_draw_sample(generator, size, n, textures) for _ in range(count)]
+    samples = [_draw_sample(generator, size, n, textures, pixel_sizes) for _ in range(count)]
     return Batch(*(torch.stack(parts) for parts in zip(*samples, strict=True)))
 
 
-def _draw_sample(generator: torch.Generator, size: int, n: int, textures: list[Tensor]) -> tuple[Tensor, ...]:
+def _draw_sample(
+    generator: torch.Generator, size: int, n: int, textures: list[Tensor], pixel_sizes: Sequence[float]
+) -> tuple[Tensor, ...]:
     painter = Painter(size + 2 * MARGIN, size + 2 * MARGIN, generator, textures)
     preset = PRESETS[list(SHARES)[int(torch.multinomial(torch.tensor(list(SHARES.values())), 1, generator=generator))]]
     scene = _photographed(painter, compose(painter, preset, n))
-    view = View(sample_microscope(painter, preset, n, STEP_RANGE), painter.height, painter.width, max_blur=MARGIN)
+    pixel_size = pixel_sizes[painter.integer(0, len(pixel_sizes) - 1)] if pixel_sizes else None
+    microscope = sample_microscope(painter, preset, n, STEP_RANGE, pixel_size)
+    view = View(microscope, painter.height, painter.width, max_blur=MARGIN)
     camera = Camera(
         photons=painter.log_uniform(200, 400_000),
         read_noise=painter.uniform(0, 4),

@@ -26,8 +26,8 @@ class FinetuneConfig(NetworkConfig):
         How long: an epoch looks about once at everything; minutes are turned into steps by measuring a few. Without
         either, 10 minutes.
     simulated_share
-        Share of the steps on simulated stacks with known truth, drawn with the sharp tiles of the own images: they
-        keep what the base knows.
+        Share of the steps on simulated stacks with known truth, drawn with the sharp tiles of the own images and,
+        where all state one, their pixel size: they keep what the base knows.
     painted_weight
         Weight of painted planes beside the recipe.
     learning_rate, warm_up, weight_decay, average
