@@ -95,7 +95,11 @@ def test_settings_that_are_no_json_are_told(data: Path, tmp_path: Path) -> None:
 
 
 def test_tensorboard_gets_the_curves(tmp_path: Path) -> None:
-    progress = {"event": "progress", "step": 3, "loss": 1.0, "rate": 0.1, "terms": {"target": 0.5}}
+    progress = {"event": "progress", "step": 3, "loss": 1.0, "simulated": None, "rate": 0.1, "terms": {"target": 0.5}}
+    assert scalars(progress | {"loss": None, "simulated": -4.0, "terms": {}}) == {
+        "training/simulated": -4.0,
+        "training/rate": 0.1,
+    }
     assert scalars(progress) == {"training/loss": 1.0, "training/rate": 0.1, "training/target": 0.5}
     assert scalars({"event": "validation", "step": 3, "loss": 2.0, "scores": {"psnr": 30.0}}) == {
         "validation/loss": 2.0,

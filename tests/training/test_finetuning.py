@@ -23,10 +23,11 @@ from safetensors.torch import load_file
 import napari_swinfusion as nsf
 from napari_swinfusion.errors import CancelledError, ConfigError, InputError, OutputExistsError
 from napari_swinfusion.focal_stack import SpatialMetadata
+from napari_swinfusion.losses.recipes import get_recipe
 from napari_swinfusion.networks import list_architectures
 from napari_swinfusion.simulation.microscope import Microscope
 from napari_swinfusion.simulation.presets import sample_microscope
-from napari_swinfusion.training import samples
+from napari_swinfusion.training import finetuning, samples
 from napari_swinfusion.training.data.checks import check_data
 from napari_swinfusion.training.data.examples import Example
 from napari_swinfusion.training.events import Control, Wish, ask, read_events
@@ -210,6 +211,25 @@ def test_a_network_from_nothing_is_compared_with_the_default(simulated: list[Exa
 def test_a_setting_that_makes_no_sense_is_an_error(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         FinetuneConfig.from_dict(settings)
+
+
+def test_the_loss_told_is_that_of_the_own_images_alone(
+    simulated: list[Example], tiny_base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(finetuning, "_TELL_EVERY", 0.0)
+    events: list[dict[str, Any]] = []
+    settings = QUICK | {"simulated_share": 0.5}
+    finetune(simulated, out="curve", base=tiny_base, epochs=0.5, settings=settings, report=events.append)
+    told = [event for event in events if event["event"] == "progress"]
+    own = [event for event in told if event["loss"] is not None]
+    replayed = [event for event in told if event["simulated"] is not None]
+    assert len(own) + len(replayed) == len(told) == 20
+    assert own
+    assert replayed
+    weights = get_recipe("microscopy").weights
+    for event in own:
+        assert event["loss"] == pytest.approx(sum(weights[name] * value for name, value in event["terms"].items()))
+    assert not any(event["terms"] for event in replayed)
 
 
 @pytest.mark.parametrize(

@@ -176,6 +176,16 @@ def test_a_new_map_lies_over_its_stack_and_the_brush_paints_the_plane_in_view(do
     assert painted.selected_label == 1
 
 
+def test_the_training_curve_is_that_of_the_own_images_alone(dock):
+    told = [
+        {"event": "progress", "step": 1, "loss": 0.5, "simulated": None},
+        {"event": "progress", "step": 2, "loss": None, "simulated": -4.0},
+        {"event": "progress", "step": 3, "loss": 0.5, "simulated": -4.0},
+    ]
+    dock.view.show_events(told)
+    assert dock.view.loss.points("training") == [(1, 0.5), (3, 0.5)]
+
+
 def test_from_start_to_a_model_in_the_fuse_dock(dock, qtbot, own_models, tmp_path):
     dock.options.recipe.choose("supervised")
     dock.options.name.setText("leaves")

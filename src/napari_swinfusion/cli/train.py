@@ -125,6 +125,7 @@ def _tell_plan(data: list[Path], held_out: list[Path] | None, settings: dict[str
 def _listener(bar: Callable[[Any], None], tensorboard: Path | None, *, quiet: bool) -> Callable[[dict[str, Any]], None]:
     from napari_swinfusion.progress import Progress
 
+    stage = "train"
     curves = None
     if tensorboard is not None:
         from napari_swinfusion.training.tensorboard import tensorboard_report
@@ -132,8 +133,10 @@ def _listener(bar: Callable[[Any], None], tensorboard: Path | None, *, quiet: bo
         curves = tensorboard_report(tensorboard)
 
     def tell(event: dict[str, Any]) -> None:
+        nonlocal stage
         if event["event"] == "progress":
-            stage = f"train, loss {event['loss']:.4f}"
+            if event["loss"] is not None:
+                stage = f"train, loss {event['loss']:.4f}"
             bar(Progress(stage=stage, done=event["step"], total=event["steps"], seconds_left=event["seconds_left"]))
         elif event["event"] == "judging":
             bar(Progress(stage="judge by held-out images", done=0, total=1))

@@ -12,7 +12,7 @@ goes on, and events of later steps that stand before it did not happen: `read_ev
 | event | keys beside `event` and `time` |
 |---|---|
 | `started` | `pid`, `run` (the run folder), `out` (the model to be), `step` (0, or where a resumed run goes on), `steps`, `steps_per_epoch`, `network`, `parameters`, `base`, `recipe`, `device`, `processes`, `training` and `held_out` (names of stacks), `notices` (list of sentences) |
-| `progress` | `step`, `steps`, `epoch` (a float), `loss`, `terms` (name to value, unweighted), `rate` (learning rate), `seconds_per_step`, `seconds_left`; about one a second |
+| `progress` | `step`, `steps`, `epoch` (a float), `loss` and `simulated` (means since the last such event, on own crops and on simulated stacks, whose loss is of another scale; null where there were none), `terms` (of `loss`: name to value, unweighted), `rate` (learning rate), `seconds_per_step`, `seconds_left`; about one a second |
 | `validation` | `step`, `epoch`, `loss` (of the recipe, held out), `scores` (name to value, higher is better; of the base at `step` 0), `best` (whether it is the best so far) |
 | `preview` | `step`, `path` (a TIFF that is replaced each time), `pages` (what its float32 pages hold: `before`, `after`, `decision`, and `truth` where there is a reference), `box` (`[y0, y1, x0, x1]` in the stack), `stack` (its name) |
 | `checkpoint` | `step`, `path` |

@@ -230,12 +230,14 @@ class _Run:
         if parts.config.minutes is not None:
             left = min(left, max(60 * parts.config.minutes - standing.notes["spent"], 0.0))
         means = trainer.means()
+        del means["loss"]  # Of both kinds: as many of each as chance had it.
         trainer.tell(
             "progress",
             step=standing.step,
             steps=trainer.config.steps,
             epoch=round(standing.step / parts.steps_per_epoch, 3),
-            loss=means.pop("loss"),
+            loss=means.pop("own", None),
+            simulated=means.pop("simulated", None),
             terms=means,
             rate=trainer.rate,
             seconds_per_step=round(each, 4),

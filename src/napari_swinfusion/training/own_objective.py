@@ -21,18 +21,20 @@ def own_objective(
 
     Own crops follow `recipe`, with the image composed from the planes as they were before noise was added; to that
     comes `painted_weight` times the cross-entropy of the painted planes, over painted pixels. Simulated stacks follow
-    `simulated`, which may ask for the truth.
+    `simulated`, which may ask for the truth. The two losses are of different scales, so each is told by its own name,
+    "own" and "simulated", beside "loss".
     """
 
     def judge(fused: Fused, batch: Any) -> dict[str, Tensor]:
         if not isinstance(batch, OwnBatch):
-            return {"loss": objective(fused, batch, simulated).loss}
+            loss = objective(fused, batch, simulated).loss
+            return {"loss": loss, "simulated": loss}
         terms = {name: value.mean() for name, value in own_terms(fused, batch, recipe).items()}
         loss = recipe.total(terms)
         if batch.painted is not None and fused.weights is not None:
             terms["painted"] = painted_cross_entropy(fused, batch.painted)
             loss = loss + painted_weight * terms["painted"]
-        return {"loss": loss, **terms}
+        return {"loss": loss, "own": loss, **terms}
 
     return judge
 

@@ -35,8 +35,8 @@ def tensorboard_report(folder: Path) -> Report:
 def scalars(event: dict[str, Any]) -> dict[str, float]:
     """Return the numbers of an event worth a curve, by name."""
     if event["event"] == "progress":
-        terms = {f"training/{name}": value for name, value in event["terms"].items()}
-        return {"training/loss": event["loss"], "training/rate": event["rate"], **terms}
+        values = {"loss": event["loss"], "simulated": event["simulated"], "rate": event["rate"], **event["terms"]}
+        return {f"training/{name}": value for name, value in values.items() if value is not None}
     if event["event"] == "validation":
         return {"validation/loss": event["loss"]} | {
             f"validation/{name}": value for name, value in event["scores"].items()

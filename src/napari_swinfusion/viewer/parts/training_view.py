@@ -28,8 +28,8 @@ class TrainingView(QWidget):
         self.loss = Plot(
             "Loss",
             [_LEARNED, _HELD_OUT],
-            "Over the steps, lower is better. Training is a running mean with the simulated stacks, whose loss is of "
-            "another kind: compare each curve with itself.",
+            "Over the steps, lower is better. Training is a running mean over crops of your images; simulated stacks, "
+            "whose loss is of another scale, are left out.",
         )
         self.gain = Plot(
             "Gain, dB", [], "On held-out images, against the base, over the steps; above 0 is better than the base."
@@ -74,7 +74,7 @@ class TrainingView(QWidget):
         kind = event["event"]
         if kind == "started":
             self.facts.setText(_told(event))
-        elif kind == "progress":
+        elif kind == "progress" and event["loss"] is not None:
             self._mean += (event["loss"] - self._mean) * max(_SMOOTHING, 1 / (self._counted + 1))
             self._counted += 1
             self.loss.add(_LEARNED, event["step"], self._mean)
