@@ -260,9 +260,11 @@ def test_simulated_stacks_are_seen_with_the_pixel_size_of_the_own(
 
 
 def test_a_frozen_part_does_not_learn(simulated: list[Example], tiny_base: Path) -> None:
-    settings = QUICK | {"frozen": ["stem"], "layer_decay": 0.5}
-    result = finetune(simulated, out="frozen", base=tiny_base, recipe="supervised", epochs=1, settings=settings)
+    settings = QUICK | {"frozen": ["stem"], "layer_decay": 0.5, "epochs": 1}
+    result = finetune(simulated, out="frozen", base=tiny_base, recipe="supervised", settings=settings)
     assert result is not None
+    assert result.why == "steps"
+    assert read_header(result.path)["story"]["steps"] == 40
     before, after = load_file(tiny_base), load_file(result.path)
     unchanged = {name for name in before if (before[name] == after[name]).all()}
     assert {name for name in before if name.startswith("stem")} <= unchanged

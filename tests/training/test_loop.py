@@ -21,6 +21,7 @@ from napari_swinfusion.training.loop import Trainer, TrainingConfig, run
 from napari_swinfusion.training.pretraining import SimulatedStacks, train, with_truth
 from napari_swinfusion.training.samples import draw_batch, draw_length
 from napari_swinfusion.training.textures import bundled_textures, file_textures
+from napari_swinfusion.weights import read_header
 
 TINY = {"stem_channels": 4, "dim": 8, "num_heads": 1, "depths": [2]}
 CONFIG = TrainingConfig(
@@ -292,3 +293,22 @@ def test_textures_come_from_files_too(real_data: Path) -> None:
         assert texture.min() >= 0
         assert texture.max() <= 1
         assert texture.std() > 0.02
+
+
+def call_process(folder: Path, settings: str) -> list[dict[str, Any]]:
+    command = [sys.executable, "-m", "napari_swinfusion.training", "-o", str(folder), "--steps", "1"]
+    command += ["--config", json.dumps(TINY), "--settings", settings]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=250)
+    events = [json.loads(line) for line in done.stdout.splitlines()]
+    assert done.returncode == (events[-1]["event"] == "error"), done.stderr
+    return events
+
+
+def test_settings_of_the_process_take_a_seed_and_refuse_what_they_do_not_know(tmp_path: Path) -> None:
+    small = {"size": 32, "late_size": 32, "planes_per_step": 6, "half": False}
+    call_process(tmp_path / "seeded", json.dumps({**small, "seed": 4}))
+    story = read_header(tmp_path / "seeded" / "model.safetensors")["story"]
+    assert story["training"]["seed"] == 4
+    (error,) = call_process(tmp_path / "unknown", '{"lerning_rate": 0.1}')
+    assert error["kind"] == "ConfigError"
+    assert error["text"] == "TrainingConfig has no setting 'lerning_rate'; did you mean 'learning_rate'?"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -10,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from napari_swinfusion.cli.console import cancel_on_interrupt, option, print_json, print_notices, progress_bar
-from napari_swinfusion.errors import ConfigError
 
 if TYPE_CHECKING:
     from napari_swinfusion.training.results import Finetuned
@@ -65,15 +63,17 @@ def train(
 
     Ctrl-C suspends the run, `--resume` goes on with it. Exit status 1 if the model is not better.
     """
+    from napari_swinfusion.training.settings import read_settings
+
     if threads is not None:
         import torch
 
         torch.set_num_threads(threads)
-    chosen = {**_further(settings), "hold_out": hold_out, "device": device, "seed": seed}
+    chosen = {"hold_out": hold_out, "device": device, "seed": seed, **read_settings(settings)}
     start = None if base == "none" else base
     if dry_run:
-        chosen |= {"base": start, "recipe": recipe, "epochs": epochs, "minutes": minutes}
-        _tell_plan(data, held_out, chosen, as_json)
+        given = {"base": start, "recipe": recipe, "epochs": epochs, "minutes": minutes}
+        _tell_plan(data, held_out, given | chosen, as_json)
         return
     from napari_swinfusion.training.finetuning import finetune
 
@@ -97,16 +97,6 @@ def train(
     _tell_result(result, as_json=as_json, quiet=quiet)
     if not result.accepted:
         raise typer.Exit(NOT_BETTER)
-
-
-def _further(settings: str) -> dict[str, Any]:
-    try:
-        found = json.loads(settings)
-    except json.JSONDecodeError as error:
-        raise ConfigError(f"--settings is not JSON ({error}); write it as '{{\"size\": 96}}'.") from error
-    if not isinstance(found, dict):
-        raise ConfigError("--settings has to be a JSON object, such as '{\"size\": 96}'.")
-    return found
 
 
 def _tell_plan(data: list[Path], held_out: list[Path] | None, settings: dict[str, Any], as_json: bool) -> None:

@@ -26,6 +26,7 @@ from napari_swinfusion.training.events import Control, EventLog
 from napari_swinfusion.training.jobs import run_job
 from napari_swinfusion.training.loop import TrainingConfig
 from napari_swinfusion.training.pretraining import train
+from napari_swinfusion.training.settings import read_settings
 from napari_swinfusion.training.textures import bundled_textures, file_textures
 from napari_swinfusion.weights import load_model
 
@@ -46,7 +47,7 @@ def main(
     config: Annotated[str, typer.Option(help="Settings of the network, JSON.")] = "{}",
     steps: Annotated[int, typer.Option(help="Optimiser steps.")] = TrainingConfig.steps,
     seed: Annotated[int, typer.Option(help="Seed of weights and samples.")] = 0,
-    settings: Annotated[str, typer.Option(help="Further settings of the training, JSON.")] = "{}",
+    settings: Annotated[str, typer.Option(help="Further settings, JSON; they win over options.")] = "{}",
     base: Annotated[str | None, typer.Option(help="Shipped model or file to start from, not from nothing.")] = None,
     texture: Annotated[list[Path] | None, typer.Option(help="Further sharp images to cut textures from.")] = None,
     threads: Annotated[int, typer.Option(help="Threads of each process.")] = 1,
@@ -64,11 +65,11 @@ def main(
         if job is not None:
             run_job(job, report=_tell, wish=control.wish)
         else:
-            torch.manual_seed(seed)
+            training = TrainingConfig.from_dict({"steps": steps, "seed": seed, **read_settings(settings)})
+            torch.manual_seed(training.seed)
             network = load_model(base) if base else build_network(architecture, json.loads(config))
             if torch.cuda.is_available():
                 network.cuda()
-            training = TrainingConfig(steps=steps, seed=seed, **json.loads(settings))
             textures = bundled_textures() | file_textures(texture or [])
             train(network, textures, training, folder, report=_tell, wish=control.wish)
     except CancelledError as error:

@@ -63,7 +63,7 @@ def finetune(
     held_out
         Data to judge by; None holds out some of `data`, see `check_data`.
     settings
-        Further settings by name, see `FinetuneConfig`.
+        Further settings by name, see `FinetuneConfig`; they win over the arguments.
     resume
         Go on with a run that was suspended or killed; its settings and data have to be the same.
     overwrite
@@ -87,7 +87,7 @@ def finetune(
         If it was suspended; `resume` goes on.
     """
     chosen = {"base": None if base is None else str(base), "recipe": recipe, "epochs": epochs, "minutes": minutes}
-    config = FinetuneConfig.from_dict({**(settings or {}), **chosen})
+    config = FinetuneConfig.from_dict(chosen | (settings or {}))
     target = model_path(out)
     folder = run_folder(target, resume=resume, overwrite=overwrite)
     control = Control(folder)

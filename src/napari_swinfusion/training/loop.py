@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from napari_swinfusion.decide.device import is_out_of_memory, release_memory
 from napari_swinfusion.errors import OutOfMemoryError, TrainingError
 from napari_swinfusion.networks import Fused, FusionNetwork
+from napari_swinfusion.networks.base import NetworkConfig
 from napari_swinfusion.training.checkpoint import has_checkpoint, load_checkpoint, save_checkpoint
 from napari_swinfusion.training.events import WISHES, EventLog, Wish
 from napari_swinfusion.training.processes import Crew
@@ -31,8 +32,8 @@ _PAUSE = 0.2  # Seconds between looks at the control file while paused.
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainingConfig:
-    """How long and how to train.
+class TrainingConfig(NetworkConfig):
+    """How long and how to train; an unknown key is an error.
 
     Attributes
     ----------

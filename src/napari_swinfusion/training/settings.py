@@ -2,12 +2,30 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from napari_swinfusion.errors import ConfigError
 from napari_swinfusion.losses.recipes import get_recipe
 from napari_swinfusion.networks.base import NetworkConfig
+
+
+def read_settings(text: str) -> dict[str, Any]:
+    """Return what `--settings` spells.
+
+    Raises
+    ------
+    ConfigError
+        If it is no JSON object.
+    """
+    try:
+        found = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ConfigError(f"--settings is not JSON ({error}); write it as '{{\"size\": 96}}'.") from error
+    if not isinstance(found, dict):
+        raise ConfigError("--settings has to be a JSON object, such as '{\"size\": 96}'.")
+    return found
 
 
 @dataclass(frozen=True, kw_only=True)
