@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
+from napari_swinfusion.io import write_text
 from napari_swinfusion.weights import sha256_of
 from napari_swinfusion.weights.cards import card_path, hash_line
 
@@ -47,11 +47,7 @@ def write_card(model: Path, story: dict[str, Any]) -> Path:
             f"| {entry['name']} | {entry['role']} | {entry['planes']} | {x1 - x0} × {y1 - y0} | "
             f"{'yes' if entry['reference'] else 'no'} | {entry['painted']:.1%} |"
         )
-    path = card_path(model)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    partial.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    os.replace(partial, path)
-    return path
+    return write_text(card_path(model), "\n".join(lines) + "\n")
 
 
 def _base(story: dict[str, Any]) -> str:

@@ -36,11 +36,12 @@ was learned so far, `suspend` writes a checkpoint and ends the process. SIGTERM 
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, get_args
+
+from napari_swinfusion.io import write_text
 
 LOG = "log.jsonl"
 CONTROL = "control"
@@ -95,9 +96,7 @@ def ask(folder: Path, wish: Wish) -> None:
     """
     if wish not in WISHES:
         raise ValueError(f"A training knows {', '.join(WISHES)}, not '{wish}'.")
-    partial = folder / f".{CONTROL}.{os.getpid()}"
-    partial.write_text(wish, encoding="utf-8")
-    os.replace(partial, folder / CONTROL)
+    write_text(folder / CONTROL, wish)
 
 
 class Control:

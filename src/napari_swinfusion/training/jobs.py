@@ -7,7 +7,6 @@ the same command resumes the run.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +16,7 @@ import numpy as np
 import tifffile
 
 from napari_swinfusion.errors import LoadError
-from napari_swinfusion.io import read_stack, write_stack
+from napari_swinfusion.io import read_stack, write_stack, write_text
 from napari_swinfusion.training.data.examples import Example, attach, read_image
 from napari_swinfusion.training.events import Report, Wish
 from napari_swinfusion.training.finetuning import check, run_finetuning
@@ -44,9 +43,7 @@ def write_job(
         "data": [_record(folder, f"data-{i}", example) for i, example in enumerate(examples)],
         "held_out": [_record(folder, f"held-out-{i}", example) for i, example in enumerate(held_out)],
     }
-    partial = folder / f".{JOB}.partial"
-    partial.write_text(json.dumps(job, indent=1), encoding="utf-8")
-    os.replace(partial, folder / JOB)
+    write_text(folder / JOB, json.dumps(job, indent=1))
     return folder
 
 

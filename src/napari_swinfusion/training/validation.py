@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 import tifffile
 import torch
 
+from napari_swinfusion.io.write import write_bytes
 from napari_swinfusion.losses.recipes import Recipe
 from napari_swinfusion.networks import Fused, FusionNetwork
 from napari_swinfusion.tiling import Box
@@ -92,9 +93,9 @@ class Watcher:
             pages["decision"] = deciding[0].argmax(dim=0).float().numpy()
         if self._preview.truth is not None:
             pages["truth"] = self._preview.truth
-        partial, path = self._folder / ".preview.partial.tif", self._folder / PREVIEW
-        tifffile.imwrite(partial, np.stack(list(pages.values())).astype(np.float32), photometric="minisblack")
-        os.replace(partial, path)
+        content = BytesIO()
+        tifffile.imwrite(content, np.stack(list(pages.values())).astype(np.float32), photometric="minisblack")
+        path = write_bytes(self._folder / PREVIEW, content.getvalue())
         box = self._preview.box
         facts: dict[str, Any] = {"path": str(path), "pages": list(pages), "stack": self._preview.stack}
         facts["box"] = [box.y0, box.y1, box.x0, box.x1]
