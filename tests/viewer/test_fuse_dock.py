@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from qtpy.QtCore import Qt
+from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QAbstractButton, QComboBox, QLineEdit, QSpinBox
 
 from napari_swinfusion.decide.registry import list_models
@@ -110,6 +110,25 @@ def test_it_says_when_it_is_done(fuse_with, scene):
     assert dock.panel.run_button.isEnabled()
     assert not dock.panel.cancel_button.isEnabled()
     assert not dock.panel.bar.isVisibleTo(dock)
+
+
+def test_the_window_has_a_turn_after_each_result_layer(make_dock, run_to_end, scene):
+    dock = make_dock()
+    dock._viewer.add_image(scene.stack.data, name="slope")
+    seen = set()
+    turns = QTimer()
+    turns.timeout.connect(lambda: seen.add(len(dock._viewer.layers)))
+    turns.start(0)
+    run_to_end(dock)
+    assert seen == {1, 2, 3, 4}
+
+
+def test_no_bar_moves_by_itself_while_a_run_begins(make_dock, scene):
+    dock = make_dock()
+    dock._viewer.add_image(scene.stack.data, name="slope")
+    assert dock.start()
+    assert dock.panel.bar.isVisibleTo(dock)
+    assert dock.panel.bar.maximum() > dock.panel.bar.minimum()
 
 
 def test_it_fits_a_small_window_with_everything_unfolded(make_dock, scene):

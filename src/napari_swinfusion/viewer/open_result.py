@@ -32,7 +32,8 @@ def show_result(viewer: napari.Viewer, folder: Path) -> None:
         decision_axes=axes,
     )
     request = resolve([view_of(source)], Options(), axes=stack.axes)
-    ResultLayers(viewer, request, stack).finish(result)
+    for _ in ResultLayers(viewer, request, stack).finish(result):
+        pass
 
 
 def main(folder: str) -> None:

@@ -7,7 +7,7 @@ what it replaced comes back.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -36,12 +36,15 @@ def is_result(layer: Layer) -> bool:
 
 
 class Results(Protocol):
-    """What becomes of a run in the viewer."""
+    """What becomes of a run in the viewer.
 
-    def show_tiles(self, tiles: Sequence[FusedTile]) -> None:
-        """Show finished tiles at once."""
+    Layers are shown in steps: napari takes long to add one, and between two of them the window has its turn.
+    """
 
-    def finish(self, result: FusedImage) -> None:
+    def show_tiles(self, tiles: Sequence[FusedTile]) -> Iterator[None]:
+        """Show finished tiles."""
+
+    def finish(self, result: FusedImage) -> Iterator[None]:
         """Show the final result."""
 
     def discard(self) -> None:
@@ -104,13 +107,12 @@ class ResultLayers:
             _Part("fused", "Z", stack.dtype, lambda made: made.image, look=_source_look(request, stack)),
         ]  # fmt: skip
 
-    def show_tiles(self, tiles: Sequence[FusedTile]) -> None:
-        """Write `tiles` into the layers and redraw each once."""
+    def show_tiles(self, tiles: Sequence[FusedTile]) -> Iterator[None]:
+        """Write `tiles` into the layers and redraw each once; a new layer a step."""
         for part in self._parts if tiles else ():
             if part.canvas is None:
                 size = [1 if axis in part.dropped else self._stack.size(axis) for axis in _CANONICAL]
                 part.canvas = np.zeros(size, part.dtype)
-                self._show(part, self._layer_view(part, part.canvas))
             for tile in tiles:
                 rows, columns = tile.box.slices
                 channels = slice(None) if tile.channel is None else slice(tile.channel, tile.channel + 1)
@@ -118,14 +120,19 @@ class ResultLayers:
                 target[...] = part.pixels(tile).reshape(target.shape)
             if part.layer is not None:
                 part.layer.refresh(extent=False)
+        for part in self._parts:
+            if part.canvas is not None and part.layer is None:
+                self._show(part, self._layer_view(part, part.canvas))
+                yield
 
-    def finish(self, result: FusedImage) -> None:
-        """Show the final arrays, with the provenance in `layer.metadata`."""
+    def finish(self, result: FusedImage) -> Iterator[None]:
+        """Show the final arrays, with the provenance in `layer.metadata`; a layer a step."""
         _remove_preview(self._viewer, self._request)
         for part in self._parts:
             array = with_slabs(part.pixels(result), result_slots(self._stack.axes, part.dropped))
             layer = self._show(part, array)
             layer.metadata[METADATA_KEY] |= {"provenance": result.provenance, "notices": list(result.notices)}
+            yield
         self._parts = []
 
     def discard(self) -> None:
@@ -187,11 +194,12 @@ class PreviewLayer:
         self._stack = stack
         self._region = region
 
-    def show_tiles(self, tiles: Sequence[FusedTile]) -> None:
+    def show_tiles(self, tiles: Sequence[FusedTile]) -> Iterator[None]:  # noqa: ARG002
         """Show nothing yet: a preview takes a moment."""
+        return iter(())
 
-    def finish(self, result: FusedImage) -> None:
-        """Show the fused region where it lies in the source."""
+    def finish(self, result: FusedImage) -> Iterator[None]:
+        """Show the fused region where it lies in the source; one step."""
         _remove_preview(self._viewer, self._request)
         axes = self._stack.axes
         slots = result_slots(axes, "Z")
@@ -206,6 +214,7 @@ class PreviewLayer:
             **place.keep(slots, self._request.shape).layer_arguments(),
         )
         self._viewer.add_layer(layer)
+        yield
 
     def discard(self) -> None:
         """Do nothing: nothing was shown."""

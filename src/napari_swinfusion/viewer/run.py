@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
 from napari.components import ViewerModel
 from napari.utils.notifications import notification_manager
-from qtpy.QtCore import QObject, Signal
+from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_swinfusion.progress import Progress
 from napari_swinfusion.viewer.parts.activity import ActivityBar
@@ -17,6 +18,7 @@ from napari_swinfusion.viewer.results import Results, results_for
 from napari_swinfusion.viewer.worker import Failed, Finished, Opened, Outcome, make_worker
 
 PATIENCE_SECONDS = 5.0
+_OVER = object()
 
 _log = logging.getLogger(__name__)
 
@@ -42,6 +44,10 @@ class FuseRun(QObject):
         self._worker = make_worker(request)
         self._worker.yielded.connect(self._receive)
         self._worker.warned.connect(self._relay_warning)
+        self._steps: Iterator[None] = iter(())
+        self._next_turn = QTimer(self)
+        self._next_turn.setSingleShot(True)
+        self._next_turn.timeout.connect(self._step)
         self._began = time.monotonic()
 
     @classmethod
@@ -79,8 +85,16 @@ class FuseRun(QObject):
         self.abandon(keep_viewer=False)
 
     def _receive(self, batch: list[Any]) -> None:
-        if FuseRun._current is not self:
-            return
+        # An outcome may come before the tiles are all shown; it shows them itself.
+        self._next_turn.stop()
+        self._steps = self._show(batch)
+        self._step()
+
+    def _step(self) -> None:
+        if FuseRun._current is self and next(self._steps, _OVER) is not _OVER:
+            self._next_turn.start()
+
+    def _show(self, batch: list[Any]) -> Iterator[None]:
         tiles = []
         progress: Progress | None = None
         outcome: Outcome | None = None
@@ -94,10 +108,10 @@ class FuseRun(QObject):
             else:
                 tiles.append(event)
         if outcome is not None:
-            self._end(outcome)
+            yield from self._end(outcome)
         elif not self._worker.line.token.cancelled:
             if self._results is not None:
-                self._results.show_tiles(tiles)
+                yield from self._results.show_tiles(tiles)
             if progress is not None:
                 self._tell(progress)
         self._worker.line.shown.set()
@@ -112,10 +126,10 @@ class FuseRun(QObject):
         if self._bar is not None and progress.total > 0:
             self._bar.show(progress.done / progress.total)
 
-    def _end(self, outcome: Outcome) -> None:
+    def _end(self, outcome: Outcome) -> Iterator[None]:
         try:
             if isinstance(outcome, Finished) and self._results is not None:
-                self._results.finish(outcome.result)
+                yield from self._results.finish(outcome.result)
         except Exception as error:  # a result that napari cannot show must not leave the dock busy
             _log.error("The result of '%s' could not be shown.", self._request.name, exc_info=error)
             outcome = Failed(f"The result could not be shown: {error}")

@@ -31,10 +31,12 @@ class Status(QWidget):
             layout.addWidget(widget)
 
     def set_running(self, running: bool, doing: str = "Starting") -> None:
-        """Show or hide what belongs to a run; the bar is busy until the first `show_share`."""
+        """Show or hide what belongs to a run; the bar is empty until the first `show_share`."""
         self.bar.setVisible(running)
         self.time_left.setVisible(running)
-        self.bar.setRange(0, 0)
+        # No busy bar: it moves 30 times a second, and each time Qt composes the whole window with its canvas anew.
+        self.bar.setRange(0, 1)
+        self.bar.reset()
         self.time_left.setText(doing)
 
     def show_share(self, done: int, total: int, doing: str, seconds_left: float | None) -> None:
