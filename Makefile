@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format bench bench-networks bench-quality bench-finetuning bench-losses docs screenshots
+.PHONY: help setup demo test lint format bench bench-networks bench-quality bench-finetuning bench-losses bench-window docs screenshots
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -40,6 +40,9 @@ bench-finetuning: setup ## fine-tune on own and on simulated stacks, 10 CPU-minu
 
 bench-losses: setup ## train small networks with every recipe of losses and compare them
 	@$(BIN)/python -m benchmarks.losses
+
+bench-window: setup ## measure how the window turns while it fuses and while it trains
+	@$(BIN)/python -m benchmarks.window
 
 bench-networks: setup ## compare networks, mergers and mixers after MINUTES CPU-minutes of training each
 	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.networks --minutes $(or $(MINUTES),2) \
