@@ -157,12 +157,11 @@ def _to_length(vectors: Tensor, length: Tensor) -> Tensor:
     if torch.is_grad_enabled():
         stretched: Tensor = _ToLength.apply(vectors, length.to(vectors.dtype))  # type: ignore[no-untyped-call]
         return stretched
-    return vectors.mul_(_stretch(vectors, length))
+    return vectors.mul_(_stretch(vectors, length.to(vectors.dtype)))
 
 
 def _stretch(vectors: Tensor, length: Tensor) -> Tensor:
-    present = torch.linalg.vector_norm(vectors, dim=-1, keepdim=True).clamp_(min=_SHORTEST)
-    return torch.div(length, present, out=present) if present.dtype == length.dtype else length / present
+    return length / torch.linalg.vector_norm(vectors, dim=-1, keepdim=True).clamp_(min=_SHORTEST)
 
 
 class _ToLength(torch.autograd.Function):
