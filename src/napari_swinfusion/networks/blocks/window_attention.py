@@ -161,7 +161,8 @@ def _to_length(vectors: Tensor, length: Tensor) -> Tensor:
 
 
 def _stretch(vectors: Tensor, length: Tensor) -> Tensor:
-    return length / torch.linalg.vector_norm(vectors, dim=-1, keepdim=True).clamp_(min=_SHORTEST)
+    present: Tensor = torch.linalg.vector_norm(vectors, dim=-1, keepdim=True)
+    return length / present.clamp_(min=_SHORTEST)
 
 
 class _ToLength(torch.autograd.Function):
