@@ -135,14 +135,17 @@ class WindowAttention(nn.Module):
 
     def _mix(self, query: Tensor, key: Tensor, value: Tensor, bias: Tensor) -> Tensor:
         drop = self.attention_drop if self.training else 0.0
-        query, key, value = (part.view(-1, len(bias), *part.shape[1:]) for part in (query, key, value))
+        windows = len(query)
+        if len(bias) not in (1, windows):
+            # One bias for each window of a sample. The fused kernel takes no fifth axis, so only where it must be.
+            query, key, value = (part.view(-1, len(bias), *part.shape[1:]) for part in (query, key, value))
         if torch.is_grad_enabled() and query.device.type == "cpu":
             # The fused kernel has no gradient for a bias on the CPU; what torch takes instead needs twice the time.
             scores = (query if self.scale == 1 else query * self.scale) @ key.transpose(-2, -1)
             mixed = functional.dropout(scores.add_(bias).softmax(-1), drop) @ value
         else:
             mixed = functional.scaled_dot_product_attention(query, key, value, bias, drop, scale=self.scale)
-        return mixed.flatten(0, 1)
+        return mixed.reshape(windows, *mixed.shape[-3:])
 
     def _project(self, windows: Tensor, context: Tensor | None) -> tuple[Tensor, ...]:
         if context is not None:
