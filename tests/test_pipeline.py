@@ -46,6 +46,22 @@ class Sharpest:
                 progress(Progress(stage="decide", done=done, total=len(tiles)))
 
 
+@dataclass
+class Hesitant:
+    """A decider that is sure of plane 1 on the right, and hardly prefers plane 0 on the left."""
+
+    info: DeciderInfo = field(default_factory=lambda: DeciderInfo(name="hesitant", summary="", sha256="0" * 64))
+
+    def decide(
+        self, planes: GreyPlanes, *, progress: ProgressCallback | None = None, cancel: CancelToken | None = None
+    ) -> Iterator[TileDecision]:
+        whole = plan_tiles(planes.height, planes.width, core=planes.width, reach=0, multiple=1)[0].core
+        weights = np.full_like(planes.grey(whole), 1 / (planes.n_planes + 0.3))
+        weights[0] *= 1.3
+        weights[:, :, planes.width // 2 :] = np.eye(planes.n_planes)[1][:, None, None]
+        yield TileDecision(box=whole, weights=weights)
+
+
 def halves(dtype: str = "uint16", size: int = 32) -> NDArray[Any]:
     """Two planes: a checkerboard left in plane 0 and right in plane 1, flat elsewhere."""
     top = 200 if np.dtype(dtype).itemsize == 1 else 1000
@@ -70,6 +86,15 @@ def test_each_half_comes_from_its_sharp_plane(dtype: str, blend: str) -> None:
     assert result.decision.dtype == np.uint8
     assert result.confidence == pytest.approx(1)
     assert result.axes == result.decision_axes == "YX"
+
+
+@pytest.mark.parametrize(("n", "left"), [(2, 0), (3, 1), (6, 1)])
+def test_unsure_pixels_of_a_stack_follow_sure_ones_and_those_of_a_pair_the_likelier_plane(n: int, left: int) -> None:
+    planes = np.random.default_rng(0).integers(0, 1000, (n, 32, 32), dtype=np.uint16)
+    result = nsf.fuse(planes, model=Hesitant(), blend="hard", match_illumination=False)
+    assert (result.decision == np.where(np.arange(32) < 16, left, 1)).all()
+    assert (result.image == np.where(np.arange(32) < 16, planes[left], planes[1])).all()
+    assert (result.confidence[:, :16] < 0.05).all()
 
 
 @pytest.mark.parametrize("model", ["tenengrad", "laplacian-energy", "variance", "laplacian-pyramid", "mean"])

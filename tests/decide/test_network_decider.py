@@ -204,6 +204,29 @@ def test_B12_an_answer_that_is_not_finite_never_becomes_an_image(network: Fusion
         next(tiles)
 
 
+class Speckled(FusionNetwork):
+    """A network that takes all of the image from the first of two planes, and sees a few single pixels in the other."""
+
+    def __init__(self, inner: FusionNetwork) -> None:
+        super().__init__()
+        self.info, self.config = inner.info, inner.config
+
+    def forward(self, planes: torch.Tensor, prompt: torch.Tensor | None = None) -> Fused:
+        weights = torch.zeros_like(planes)
+        weights[:, 0] = 1
+        focus = weights.clone()
+        focus[:, :, 5::10, 5::10] = focus[:, :, 5::10, 5::10].flip(1)
+        return Fused(planes[:, 0], weights, focus)
+
+
+def test_single_pixels_are_decided_on_together_with_those_around(network: FusionNetwork) -> None:
+    weights, focus = answer(NetworkDecider(Speckled(network), device="cpu"), noise(2, 40, 40))
+    np.testing.assert_array_equal(weights[0], 1)  # what the image is made of is the network's own word
+    np.testing.assert_array_equal(focus.argmax(0), 0)
+    np.testing.assert_allclose(focus[0, 5, 5], 1 - 0.5 / 9, rtol=1e-6)
+    np.testing.assert_allclose(focus[0, 2, 2], 1, rtol=1e-6)
+
+
 def test_memory_errors_are_known_by_class_or_text() -> None:
     assert all(is_out_of_memory(error) for error in OUT_OF_MEMORY)
     assert not is_out_of_memory(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))

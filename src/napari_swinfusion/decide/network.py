@@ -16,13 +16,15 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
 
 from napari_swinfusion.decide.base import DeciderInfo, GreyPlanes, TileDecision
 from napari_swinfusion.decide.device import choose_device, is_out_of_memory, memory_budget, release_memory
 from napari_swinfusion.decide.guards import NoiseFloor, noise_floor
 from napari_swinfusion.decide.painted import MARGIN, likeness_shares
 from napari_swinfusion.errors import InputError, ModelError, OutOfMemoryError
-from napari_swinfusion.networks import FusionNetwork
+from napari_swinfusion.networks import Fused, FusionNetwork
 from napari_swinfusion.progress import CancelToken, Progress, ProgressCallback
 from napari_swinfusion.tiling import Box, Tile, halved, padded_size, plan_tiles, surround
 from napari_swinfusion.weights import find_model, read_header, read_model, sha256_of
@@ -32,6 +34,8 @@ _FLOAT_BYTES = 4
 _BATCHED_VALUES = 96
 # Halo, px, where no halo is enough because the network sees the whole image.
 _UNBOUNDED_HALO = 64
+# A single plane is decided on together with the pixels so far around.
+_NEIGHBOURS = 1
 
 
 class NetworkDecider:
@@ -144,7 +148,7 @@ class NetworkDecider:
 
     def _reach(self, planes: GreyPlanes) -> int:
         reach = self._network.info.reach_for(planes.n_planes)
-        return (_UNBOUNDED_HALO if reach is None else reach) + (MARGIN if self._paints else 0)
+        return (_UNBOUNDED_HALO if reach is None else reach) + (MARGIN if self._paints else _NEIGHBOURS)
 
     def _first_tiles(self, planes: GreyPlanes) -> list[Tile]:
         info = self._network.info
@@ -201,7 +205,7 @@ class NetworkDecider:
         else:
             assert fused.weights is not None
             weights = fused.weights[0][keep].float().cpu().contiguous().numpy()
-            focus = None if fused.focus is None else fused.focus[0][keep].float().cpu().contiguous().numpy()
+            focus = _with_neighbours(fused)[keep].cpu().contiguous().numpy()
         if not np.isfinite(weights).all():
             raise ModelError(f"'{self.info.name}' answered with values that are not finite; its file may be damaged.")
         return TileDecision(box=box, weights=weights, focus=focus, image=image)
@@ -230,6 +234,17 @@ class _Report:
             seconds = clock.perf_counter() - self._started
             left = seconds / share * (1 - share) if share > 0 else None
             self._progress(Progress(stage="decide", done=int(1000 * share), total=1000, seconds_left=left))
+
+
+def _with_neighbours(fused: Fused) -> Tensor:
+    """Return the shares `(n, h, w)` that single planes are chosen by: those of weights and focus, meant over 3 × 3 px.
+
+    Shares of the image say what a pixel is like, the focus how deep it lies; alone, each is wrong more often.
+    """
+    assert fused.weights is not None
+    shares = fused.weights if fused.focus is None else (fused.weights + fused.focus) / 2
+    side = 2 * _NEIGHBOURS + 1
+    return functional.avg_pool2d(shares[0].float(), side, 1, _NEIGHBOURS, count_include_pad=False)
 
 
 def _area(box: Box) -> int:

@@ -21,8 +21,10 @@ from napari_swinfusion.tiling import Box
 Blend = Literal["soft", "hard"]
 Prefer = Literal["top", "bottom"]
 
-# Below this confidence the decision is taken from confident neighbours: about half of the planes share the pixel.
-_UNSURE = 0.5
+# Below this confidence the decision is taken from confident neighbours: nearly all planes share the pixel.
+_UNSURE = 0.2
+# Between two planes lies nothing to fill with: pixels are left to the likelier but where both are as good as equal.
+_UNSURE_OF_TWO = 0.02
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,7 +119,8 @@ def fuse_round(ready: PreparedStack, decider: Decider, options: Options, watch: 
         # These hold the shares of this tile, which would else lie beside those of the next while it is computed.
         del answer, part, tile
     watch.cancel.check()
-    maps.decision = fill_decision(maps.decision, maps.confidence, _UNSURE)
+    threshold = _UNSURE if ready.n_planes > 2 else _UNSURE_OF_TWO
+    maps.decision = fill_decision(maps.decision, maps.confidence, threshold)
     if options.blend == "hard":
         compose_hard(ready, maps, watch.cancel)
     return maps
