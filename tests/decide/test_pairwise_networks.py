@@ -10,7 +10,7 @@ import torch
 
 from napari_swinfusion import fuse
 from napari_swinfusion.decide.network import NetworkDecider
-from napari_swinfusion.networks import build_network
+from napari_swinfusion.networks import Fused, FusionNetwork, build_network
 
 TINY: dict[str, Any] = {
     "dim": 8,
@@ -24,6 +24,18 @@ TINY: dict[str, Any] = {
 }
 
 
+class Doubled(FusionNetwork):
+    """A network in double precision, where what some processors round by the size of a tile is too small to see."""
+
+    def __init__(self, inner: FusionNetwork) -> None:
+        super().__init__()
+        self.inner, self.info, self.config = inner.double(), inner.info, inner.config
+
+    def forward(self, planes: torch.Tensor, prompt: torch.Tensor | None = None) -> Fused:
+        fused = self.inner(planes.double(), prompt)
+        return Fused(fused.image.float(), None if fused.weights is None else fused.weights.float())
+
+
 @pytest.mark.parametrize("output", ["weights", "image"])
 @pytest.mark.parametrize("n", [2, 5])
 def test_B16_a_tree_in_tiles_equals_the_untiled_one(output: str, n: int) -> None:
@@ -34,12 +46,11 @@ def test_B16_a_tree_in_tiles_equals_the_untiled_one(output: str, n: int) -> None
         parameter.data.mul_(3)
     stack = np.random.default_rng(0).integers(0, 65535, (n, 45, 61), dtype=np.uint16)
     options: dict[str, Any] = {"keep_weights": True, "match_illumination": False}
-    untiled = fuse(stack, model=NetworkDecider(network, device="cpu"), **options)
-    for tile in (16,):
-        tiled = fuse(stack, model=NetworkDecider(network, device="cpu", tile=tile), **options)
-        # Some processors round a product of few rows otherwise than one of many; a halo too small shows in thousands.
-        assert np.abs(tiled.image.astype(int) - untiled.image.astype(int)).max() < 500
-        assert np.allclose(tiled.weights, untiled.weights, atol=1e-2)
+    untiled = fuse(stack, model=NetworkDecider(Doubled(network), device="cpu"), **options)
+    tiled = fuse(stack, model=NetworkDecider(Doubled(network), device="cpu", tile=16), **options)
+    assert np.abs(tiled.image.astype(int) - untiled.image.astype(int)).max() <= 1
+    np.testing.assert_array_equal(tiled.decision, untiled.decision)
+    np.testing.assert_allclose(tiled.weights, untiled.weights, atol=1e-6)
     assert untiled.provenance["model"]["value_preserving"] == (output == "weights")
     if output == "weights":
         assert (untiled.image <= stack.max(0)).all()
