@@ -28,6 +28,7 @@ from napari_swinfusion.pipeline import as_stack
 from napari_swinfusion.simulation import Camera
 from napari_swinfusion.training.data.examples import Data, Example
 from napari_swinfusion.training.finetuning import check, run_finetuning
+from napari_swinfusion.training.memory import keep_freed_memory
 from napari_swinfusion.training.parts import build_parts, measure
 from napari_swinfusion.training.processes import Crew
 from napari_swinfusion.training.settings import FinetuneConfig
@@ -82,6 +83,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", default=["speed", "dim cells", "organoids", "bad recipe"])
     parser.add_argument("--out", type=Path, default=RESULTS / "finetuning.json")
     options = parser.parse_args()
+    keep_freed_memory()  # As every process that is started to train.
     torch.set_num_threads(1)
     images = real_images()
     noise = np.random.default_rng(0).random((8, 512, 512), dtype=np.float32)

@@ -76,7 +76,9 @@ def train(
         _tell_plan(data, held_out, given | chosen, as_json)
         return
     from napari_swinfusion.training.finetuning import finetune
+    from napari_swinfusion.training.memory import keep_freed_memory
 
+    keep_freed_memory()
     with cancel_on_interrupt() as cancel, progress_bar(shown=not quiet) as bar:
         result = finetune(
             data,

@@ -25,6 +25,7 @@ from napari_swinfusion.networks import build_network
 from napari_swinfusion.training.events import Control, EventLog
 from napari_swinfusion.training.jobs import run_job
 from napari_swinfusion.training.loop import TrainingConfig
+from napari_swinfusion.training.memory import keep_freed_memory
 from napari_swinfusion.training.pretraining import train
 from napari_swinfusion.training.settings import read_settings
 from napari_swinfusion.training.textures import bundled_textures, file_textures
@@ -56,6 +57,7 @@ def main(
     folder = job or out
     if folder is None or (job is not None and out is not None):
         raise typer.BadParameter("give the run folder of a fine-tuning, or -o for simulated stacks")
+    keep_freed_memory()
     torch.set_num_threads(threads)
     control = Control(folder)
     control.clear()

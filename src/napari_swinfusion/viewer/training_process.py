@@ -27,12 +27,6 @@ from napari_swinfusion.training.jobs import JOB
 SUFFIX = ".training"
 _BIRTH, _STDERR = "process.json", "stderr.txt"
 _MOST_WORDS = 300
-# glibc gives each step's large blocks back and fetches them again; kept, a step takes 5 % less time. Others ignore it.
-_KEEP_MEMORY = {
-    "MALLOC_MMAP_MAX_": "0",
-    "MALLOC_TRIM_THRESHOLD_": "4294967296",
-    "MALLOC_TOP_PAD_": "67108864",
-}
 
 # Kept, so that a dock that is opened again in the same window still learns how its process ended.
 _children: dict[Path, subprocess.Popen[bytes]] = {}
@@ -123,7 +117,7 @@ class TrainingProcess:
     def start(self, threads: int) -> None:
         """Start the process with so many processor threads, or start it again where it stopped."""
         # Its threads sleep between their tasks instead of spinning on the window's core.
-        environment = {**_KEEP_MEMORY, **os.environ, "OMP_WAIT_POLICY": "PASSIVE", "PYTHONUNBUFFERED": "1"}
+        environment = {**os.environ, "OMP_WAIT_POLICY": "PASSIVE", "PYTHONUNBUFFERED": "1"}
         command = [sys.executable, "-m", "napari_swinfusion.training", str(self.folder), "--threads", str(threads)]
         apart: dict[str, Any] = (
             {"creationflags": getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)}
