@@ -32,7 +32,7 @@ from napari_swinfusion.training.samples import Batch, draw_batch, draw_length
 from napari_swinfusion.training.textures import bundled_textures
 from napari_swinfusion.weights import read_header, read_model, save_model
 
-PLAIN = {"stem_channels": 8, "dim": 32, "depths": [2]}
+PLAIN: dict[str, Any] = {"stem_channels": 8, "dim": 32, "depths": [2]}
 PLANES_PER_STEP, CROP, RATE, WARM_UP = 8, 64, 2e-3, 0.05
 PROFILE_PLANES, PROFILE_SIDE = 2, 256
 # Beyond this a network takes no more than a few steps in the minutes that the others need.
@@ -179,13 +179,14 @@ def _score(row: dict[str, Any], photons: str, key: str, digits: int) -> str:
 
 def page(results: dict[str, Any]) -> str:
     """Return the page of the documentation that shows `results`."""
+    minutes = f"{results['minutes']:g} CPU-minute{'' if results['minutes'] == 1 else 's'}"
     return f"""# Networks, mergers and mixers compared
 
-Each network had {results["minutes"]:g} CPU-minutes of training, on the same simulated samples in the same order, and
+Each network had {minutes} of training, on the same simulated samples in the same order, and
 was then judged on stacks that none has seen ({PHOTONS[0]:,} photons where not said otherwise). So this compares what
 can be learnt in equal time on one core, not what a network can reach in the end: small and fast ones take more steps
-and look better than they would after a day. The plain hybrid ({PLAIN}) is the base of the
-rows with a merger or a mixer. Networks that take a pair go from plane to plane. Cost is of {PROFILE_PLANES} planes of
+and look better than they would after a day. The plain hybrid (one stage of {PLAIN["depths"][0]} blocks,
+{PLAIN["dim"]} channels a token, {PLAIN["stem_channels"]} at full resolution) is the base of the rows with a merger or a mixer. Networks that take a pair go from plane to plane. Cost is of {PROFILE_PLANES} planes of
 {PROFILE_SIDE} × {PROFILE_SIDE} px on one core, as `swinfusion models profile` measures it.
 `make bench-networks` repeats all of it.
 

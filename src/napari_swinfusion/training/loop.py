@@ -18,10 +18,10 @@ from typing import Any, Protocol, TypeVar
 import torch
 from torch import Tensor, nn
 
+from napari_swinfusion.config import Config
 from napari_swinfusion.decide.device import is_out_of_memory, release_memory
 from napari_swinfusion.errors import OutOfMemoryError, TrainingError
 from napari_swinfusion.networks import Fused, FusionNetwork
-from napari_swinfusion.networks.base import NetworkConfig
 from napari_swinfusion.training.checkpoint import has_checkpoint, load_checkpoint, save_checkpoint
 from napari_swinfusion.training.events import WISHES, EventLog, Wish
 from napari_swinfusion.training.processes import Crew
@@ -32,7 +32,7 @@ _PAUSE = 0.2  # Seconds between looks at the control file while paused.
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainingConfig(NetworkConfig):
+class TrainingConfig(Config):
     """How long and how to train; an unknown key is an error.
 
     Attributes

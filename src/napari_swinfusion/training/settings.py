@@ -6,9 +6,9 @@ import json
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from napari_swinfusion.config import Config
 from napari_swinfusion.errors import ConfigError
 from napari_swinfusion.losses.recipes import get_recipe
-from napari_swinfusion.networks.base import NetworkConfig
 
 
 def read_settings(text: str) -> dict[str, Any]:
@@ -29,7 +29,7 @@ def read_settings(text: str) -> dict[str, Any]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class FinetuneConfig(NetworkConfig):
+class FinetuneConfig(Config):
     """Settings of a fine-tuning; an unknown key is an error.
 
     Attributes
