@@ -186,7 +186,8 @@ Each network had {minutes} of training, on the same simulated samples in the sam
 was then judged on stacks that none has seen ({PHOTONS[0]:,} photons where not said otherwise). So this compares what
 can be learnt in equal time on one core, not what a network can reach in the end: small and fast ones take more steps
 and look better than they would after a day. The plain hybrid (one stage of {PLAIN["depths"][0]} blocks,
-{PLAIN["dim"]} channels a token, {PLAIN["stem_channels"]} at full resolution) is the base of the rows with a merger or a mixer. Networks that take a pair go from plane to plane. Cost is of {PROFILE_PLANES} planes of
+{PLAIN["dim"]} channels a token, {PLAIN["stem_channels"]} at full resolution) is the base of the rows with a merger or
+a mixer. Networks that take a pair go from plane to plane. Cost is of {PROFILE_PLANES} planes of
 {PROFILE_SIDE} × {PROFILE_SIDE} px on one core, as `swinfusion models profile` measures it.
 `make bench-networks` repeats all of it.
 
