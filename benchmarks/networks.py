@@ -33,6 +33,8 @@ from napari_swinfusion.training.textures import bundled_textures
 from napari_swinfusion.weights import read_header, read_model, save_model
 
 PLAIN: dict[str, Any] = {"stem_channels": 8, "dim": 32, "depths": [2]}
+# As the shipped weights of that name.
+SHARES: dict[str, Any] = {"upscale": 1, "output": "weights", "value_range": 16.0}
 PLANES_PER_STEP, CROP, RATE, WARM_UP = 8, 64, 2e-3, 0.05
 PROFILE_PLANES, PROFILE_SIDE = 2, 256
 # Beyond this a network takes no more than a few steps in the minutes that the others need.
@@ -64,6 +66,7 @@ def entries() -> dict[str, Entry]:
     for name in list_presets():
         enlarges = build_network(name).info.upscale != 1
         chosen[name] = Entry(name, {"upscale": 1, "upsampler": ""} if enlarges else {})
+    chosen["swinfusion-lite, shares"] = Entry("swinfusion-lite", SHARES)
     return chosen
 
 

@@ -170,22 +170,13 @@ def _mean(found: dict[str, dict[str, float]], metric: str, digits: int) -> str:
 
 def _robustness(results: Results) -> str:
     harms = results["harms"]
-    rows = [
-        (
-            name,
-            *(
-                f"{found[name]['loss']['mean']:+.2f} ({100 * found[name]['told']['mean']:.0f} %)"
-                for found in harms.values()
-            ),
-        )
-        for name in next(iter(harms.values()))
-    ]
+    rows = [(name, *(_loss(found[name]) for found in harms.values())) for name in next(iter(harms.values()))]
     lengths = results["lengths"]
     methods = [name for name in next(iter(lengths.values())) if name != "which"]
     longer = [(name, *(f"{found[name]:.1f}" for found in lengths.values())) for name in methods]
     return "\n\n".join(
         [
-            "PSNR lost, dB, and share of the results that tell of a plane:",
+            "PSNR lost, dB, and share of the results with a notice on planes:",
             grid(("Method", *harms), rows),
             "PSNR by number of planes, dB:",
             grid(("Method", *lengths), longer),

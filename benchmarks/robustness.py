@@ -25,7 +25,7 @@ def measure(contest: Contest, textures: Textures) -> dict[str, Any]:
     """Return the PSNR (dB) that each harm costs, whether the result tells of it, and the PSNR by number of planes.
 
     "blank" and "saturated" put one more plane, of one level everywhere, into the middle of nine: the truth is still to
-    be had from the others. "told" is the share of results whose notices name a plane.
+    be had from the others. "told" is the share of results whose notices speak of planes.
     """
     few = Contest(networks=contest.networks, classical=(FALLBACK,))
     harmed: dict[str, dict[str, list[dict[str, float]]]] = {name: {} for name in HARMS}
@@ -35,7 +35,8 @@ def measure(contest: Contest, textures: Textures) -> dict[str, Any]:
         for harm, change in HARMS.items():
             changed = change(case)
             for name, result in few.fuse(changed.stack).items():
-                row = {"loss": whole[name] - judge(result, changed)["psnr"], "told": float(_tells(result))}
+                loss, told = whole[name] - judge(result, changed)["psnr"], _tells(result)
+                row = {"loss": loss, "told": float(told), "untold loss": 0.0 if told else loss}
                 harmed[harm].setdefault(name, []).append(row)
     return {"harms": {name: table(rows) for name, rows in harmed.items()}, "lengths": _lengths(contest, textures)}
 

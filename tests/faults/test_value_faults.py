@@ -85,6 +85,17 @@ def test_A14_a_black_or_saturated_plane_is_left_out_and_told(planes: Any, model:
     assert abs(float(result.image.mean()) - float(without.image.mean())) < 30
 
 
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("level", [0, 65535])
+def test_A14_a_plane_that_is_left_out_changes_nothing(planes: Any, model: str, level: int) -> None:
+    data = planes.astype(np.uint16)
+    whole = nsf.fuse(data, model=model, match_illumination=False)
+    harmed = nsf.fuse(np.insert(data, 1, level, axis=0), model=model, match_illumination=False)
+    np.testing.assert_array_equal(harmed.decision, whole.decision + (whole.decision >= 1))
+    np.testing.assert_allclose(harmed.image.astype(float), whole.image, atol=1)
+    np.testing.assert_allclose(harmed.confidence, whole.confidence, atol=1e-5)
+
+
 @pytest.mark.parametrize("blend", ["soft", "hard"])
 @pytest.mark.parametrize("dtype", ["uint8", "uint16"])
 def test_A15_full_range_is_clipped_never_wrapped(dtype: str, blend: Any, rng: np.random.Generator) -> None:

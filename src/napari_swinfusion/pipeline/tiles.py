@@ -14,7 +14,7 @@ from napari_swinfusion.composition import compose_decision, compose_painted, com
 from napari_swinfusion.decide.base import Decider, TileDecision
 from napari_swinfusion.errors import ModelError
 from napari_swinfusion.pipeline.results import STRIP_VALUES, Maps, compose_hard, index_dtype, new_maps
-from napari_swinfusion.prepare import PreparedStack
+from napari_swinfusion.prepare import PreparedStack, UsablePlanes
 from napari_swinfusion.progress import CancelToken, Progress, ProgressCallback
 from napari_swinfusion.tiling import Box
 
@@ -105,10 +105,11 @@ def fuse_round(ready: PreparedStack, decider: Decider, options: Options, watch: 
     from napari_swinfusion.decide.guards import fill_decision
 
     maps = new_maps(ready, keep_weights=options.keep_weights)
-    for answer in decider.decide(ready, progress=watch.reporter, cancel=watch.cancel):
+    seen = ready.usable()
+    for answer in decider.decide(seen, progress=watch.reporter, cancel=watch.cancel):
         watch.cancel.check()
         for part in _strips(answer, ready.stack.n_values):
-            tile = _fuse_tile(ready, part, decider, options)
+            tile = _fuse_tile(seen, part, decider, options)
             inside = (..., *tile.box.slices)
             maps.image[inside], maps.decision[inside] = tile.image, tile.decision
             maps.confidence[inside] = tile.confidence
@@ -119,16 +120,17 @@ def fuse_round(ready: PreparedStack, decider: Decider, options: Options, watch: 
         # These hold the shares of this tile, which would else lie beside those of the next while it is computed.
         del answer, part, tile
     watch.cancel.check()
-    threshold = _UNSURE if ready.n_planes > 2 else _UNSURE_OF_TWO
+    threshold = _UNSURE if seen.n_planes > 2 else _UNSURE_OF_TWO
     maps.decision = fill_decision(maps.decision, maps.confidence, threshold)
     if options.blend == "hard":
         compose_hard(ready, maps, watch.cancel)
     return maps
 
 
-def _fuse_tile(ready: PreparedStack, answer: TileDecision, decider: Decider, options: Options) -> FusedTile:
-    weights, focus = _usable_shares(ready, answer, decider.info.name)
-    confidence = confidence_of(focus)
+def _fuse_tile(seen: UsablePlanes, answer: TileDecision, decider: Decider, options: Options) -> FusedTile:
+    ready = seen.whole
+    weights, focus = _usable_shares(seen, answer, decider.info.name)
+    confidence = confidence_of(seen.take(focus))
     if options.prefer is not None:
         from napari_swinfusion.decide.guards import prefer_in_answer
 
@@ -148,12 +150,12 @@ def _fuse_tile(ready: PreparedStack, answer: TileDecision, decider: Decider, opt
 
 
 def _usable_shares(
-    ready: PreparedStack, answer: TileDecision, model: str
+    seen: UsablePlanes, answer: TileDecision, model: str
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return weights and focus with nothing on planes that have no measured value at a pixel."""
-    valid = ready.valid(answer.box)
-    weights = _shares(answer.weights, valid, model)
-    return weights, weights if answer.focus is None else _shares(answer.focus, valid, model)
+    """Return weights and focus of all planes, with nothing on those that have no measured value at a pixel."""
+    valid = seen.whole.valid(answer.box)
+    weights = _shares(seen.place(answer.weights), valid, model)
+    return weights, weights if answer.focus is None else _shares(seen.place(answer.focus), valid, model)
 
 
 def _shares(shares: NDArray[np.float32], valid: NDArray[np.bool_] | None, model: str) -> NDArray[np.float32]:

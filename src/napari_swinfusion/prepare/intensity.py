@@ -85,9 +85,11 @@ def grey_scale(
     gains: NDArray[np.float64],
     offsets: NDArray[np.float64],
     decide_on: int | str | None,
+    usable: NDArray[np.bool_],
 ) -> GreyScale:
     """Compute the linear form from the sample; `gains` and `offsets` are `(n, K)`.
 
+    Planes that are not `usable` `(n,)` have no say: a saturated one would leave the others next to no range.
     Channels that hold one single value are left out of the mean, unless all do: then grey is 0 everywhere.
     """
     n_samples = stack.size("S")
@@ -95,7 +97,8 @@ def grey_scale(
     ranges: dict[int, tuple[float, float]] = {}
     for channel in deciding_channels(stack, decide_on):
         part = slice(channel * n_samples, (channel + 1) * n_samples)
-        matched = seen.sample[:, part] * gains[:, part, None, None] + offsets[:, part, None, None]
+        light = gains[usable, part, None, None], offsets[usable, part, None, None]
+        matched = seen.sample[usable, part] * light[0] + light[1]
         ranges[channel] = robust_range(np.einsum("nkpm,k->npm", matched, shares))
     varying = [channel for channel, (low, high) in ranges.items() if high > low]
     # Of a matched value m: grey = Σ_k share[k] · (m[k] − low[k]) / span[k].

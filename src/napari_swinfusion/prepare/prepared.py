@@ -16,6 +16,7 @@ from napari_swinfusion.errors import InputError
 from napari_swinfusion.focal_stack import FocalStack
 from napari_swinfusion.prepare.illumination import Illumination, estimate_illumination, no_match
 from napari_swinfusion.prepare.intensity import GreyScale, alpha_samples, grey_scale
+from napari_swinfusion.prepare.order import out_of_order
 from napari_swinfusion.prepare.registration import Shifts, measure_shifts
 from napari_swinfusion.prepare.survey import Survey, survey
 from napari_swinfusion.tiling import Box
@@ -101,6 +102,11 @@ class PreparedStack:
         read = self.stack.read(self.time, bounds, plane)
         return read[..., (rows - rows[0])[:, None], columns - columns[0]]
 
+    def usable(self) -> UsablePlanes:
+        """Return the planes that are not left out, but all where that are fewer than two: nothing is decided on one."""
+        planes = tuple(np.flatnonzero(~self.unusable).tolist())
+        return UsablePlanes(whole=self, planes=planes if len(planes) > 1 else tuple(range(self.n_planes)))
+
     def valid(self, box: Box) -> NDArray[np.bool_] | None:
         """Return `(n, h, w)`: where a plane has a measured value; None where all do.
 
@@ -136,6 +142,56 @@ class PreparedStack:
         return self.fill[(rows // self.fill_step)[:, None], columns // self.fill_step]
 
 
+@dataclass(frozen=True, kw_only=True)
+class UsablePlanes:
+    """What a decider sees of a prepared stack: the planes that are not left out, counted anew; a `GreyPlanes`.
+
+    A stand-in of one grey would tell a network that there is a plane without anything in focus.
+    """
+
+    whole: PreparedStack
+    planes: tuple[int, ...]
+
+    @property
+    def n_planes(self) -> int:
+        """Number of usable planes."""
+        return len(self.planes)
+
+    @property
+    def height(self) -> int:
+        """Number of rows."""
+        return self.whole.height
+
+    @property
+    def width(self) -> int:
+        """Number of columns."""
+        return self.whole.width
+
+    def grey(self, box: Box, plane: int | None = None) -> NDArray[np.float32]:
+        """Return `(n, h, w)` as `PreparedStack.grey` does."""
+        if plane is None and self.are_all:
+            return self.whole.grey(box)
+        planes = self.planes if plane is None else [self.planes[plane]]
+        return np.concatenate([self.whole.grey(box, i) for i in planes])
+
+    @property
+    def are_all(self) -> bool:
+        """Whether no plane is left out."""
+        return self.n_planes == self.whole.n_planes
+
+    def place(self, shares: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return shares of the usable planes `(m, h, w)` as those of all `(n, h, w)`."""
+        if self.are_all:
+            return shares
+        placed = np.zeros((self.whole.n_planes, *shares.shape[1:]), dtype=shares.dtype)
+        placed[list(self.planes)] = shares
+        return placed
+
+    def take(self, shares: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return of shares of all planes `(n, h, w)` those of the usable ones `(m, h, w)`."""
+        return shares if self.are_all else shares[list(self.planes)]
+
+
 def prepare(
     stack: FocalStack,
     time: int = 0,
@@ -157,7 +213,7 @@ def prepare(
     single = _single_valued(seen, alpha_samples(stack))
     light = _illumination(stack, seen, ~single, match=match_illumination)
     unusable = single | light.unlit
-    scale = grey_scale(stack, seen, light.gains, light.offsets, decide_on)
+    scale = grey_scale(stack, seen, light.gains, light.offsets, decide_on, ~unusable)
     fill = _fill_values(seen, scale, ~unusable)
     still = np.zeros((stack.n_planes, 2))
     ready = PreparedStack(
@@ -176,7 +232,7 @@ def prepare(
     )
     shifts = _measure_shifts(ready, seen, register)
     whole = shifts.whole if register == "translation" else ready.shifts
-    notices = tuple(_notices(ready, light, single, shifts, register))
+    notices = (*_notices(ready, light, single, shifts, register), *_notices_of_order(ready, seen))
     return replace(ready, shifts=whole, measured=shifts, notices=notices)
 
 
@@ -243,6 +299,21 @@ def _notices(
         yield (
             f"No shift of {_planes(shifts.refused).lower()} of '{stack.name}' raised the correlation; "
             "they go with their neighbour."
+        )
+
+
+def _notices_of_order(ready: PreparedStack, seen: Survey) -> Iterator[str]:
+    if ready.time > 0:
+        return  # Time points come from one acquisition.
+    used = np.flatnonzero(~ready.unusable)
+    # A quarter of the values says enough; around zero sums of squares are exact enough in single precision.
+    few = seen.thumbs[used, :, ::2, ::2]
+    thumbs = np.stack([ready.scale.apply(thumb, int(plane)) for thumb, plane in zip(few, used, strict=True)])
+    thumbs -= np.median(ready.fill)
+    if out_of_order(np.nan_to_num(thumbs, copy=False)):
+        yield (
+            f"The planes of '{ready.stack.name}' do not seem to stand in the order of z: neighbours are hardly more "
+            "alike than any two. Check the order in which they were saved or named."
         )
 
 
