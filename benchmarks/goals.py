@@ -110,8 +110,12 @@ def _lamp(results: dict[str, Any]) -> Iterator[Goal]:
 
 def _robustness(results: dict[str, Any]) -> Iterator[Goal]:
     for harm, rows in results["harms"].items():
-        lost = rows[NETWORK]["untold loss"]["mean"]
-        yield Goal(what=f"PSNR lost without a notice: {harm}", asked=0.1, measured=lost, at_least=False, unit="dB")
+        if harm == "unharmed":
+            continue
+        told = harm == "shuffled"  # What has no right order costs something: then that has to be said.
+        lost = rows[NETWORK]["untold loss" if told else "loss"]["mean"]
+        what = f"PSNR lost{' without a notice' if told else ''}: {harm}"
+        yield Goal(what=what, asked=0.1, measured=lost, at_least=False, unit="dB")
     ahead = min(found[NETWORK] - found["best comparator"] for found in results["lengths"].values())
     what = "2 to 60 planes: lead over the best comparator, worst number"
     yield Goal(what=what, asked=0.0, measured=ahead, at_least=True, unit="dB")

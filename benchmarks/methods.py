@@ -13,7 +13,7 @@ from napari_swinfusion import FocalStack, FusedImage, compose, fuse
 from napari_swinfusion.decide.base import Decider
 from napari_swinfusion.decide.registry import COMPARATORS, make_decider
 from napari_swinfusion.evaluation import summarise
-from napari_swinfusion.weights import list_networks
+from napari_swinfusion.weights import list_networks, load_model
 
 FALLBACK = "tenengrad"
 """The project's own classical method, guarded against noise; told apart from what others use."""
@@ -44,8 +44,14 @@ class Contest:
 
 
 def make_contest(models: Sequence[str | Path] | None = None, *, device: str = "cpu") -> Contest:
-    """Return the contest of the given names or weights files, by default of every network that ships."""
-    deciders = [make_decider(model, device=device) for model in (list_networks() if models is None else models)]
+    """Return the contest of the given names or weights files.
+
+    By default it is that of every network that ships, but for those that go from pair to pair: they take ten times as
+    long as all others together, and are judged apart.
+    """
+    if models is None:
+        models = [name for name in list_networks() if not load_model(name).info.pairwise]
+    deciders = [make_decider(model, device=device) for model in models]
     return Contest(networks={decider.info.name: decider for decider in deciders})
 
 

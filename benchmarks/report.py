@@ -176,7 +176,7 @@ def _robustness(results: Results) -> str:
     longer = [(name, *(f"{found[name]:.1f}" for found in lengths.values())) for name in methods]
     return "\n\n".join(
         [
-            "PSNR lost, dB, and share of the results with a notice on planes:",
+            "PSNR lost, dB, and share of the results with a notice on it:",
             grid(("Method", *harms), rows),
             "PSNR by number of planes, dB:",
             grid(("Method", *lengths), longer),

@@ -25,7 +25,8 @@ def measure(contest: Contest, textures: Textures) -> dict[str, Any]:
     """Return the PSNR (dB) that each harm costs, whether the result tells of it, and the PSNR by number of planes.
 
     "blank" and "saturated" put one more plane, of one level everywhere, into the middle of nine: the truth is still to
-    be had from the others. "told" is the share of results whose notices speak of planes.
+    be had from the others. "told" is the share of results with a notice on the harm; the stacks as they were are
+    "unharmed", and any notice on their planes would be a false one.
     """
     few = Contest(networks=contest.networks, classical=(FALLBACK,))
     harmed: dict[str, dict[str, list[dict[str, float]]]] = {name: {} for name in HARMS}
@@ -35,7 +36,7 @@ def measure(contest: Contest, textures: Textures) -> dict[str, Any]:
         for harm, change in HARMS.items():
             changed = change(case)
             for name, result in few.fuse(changed.stack).items():
-                loss, told = whole[name] - judge(result, changed)["psnr"], _tells(result)
+                loss, told = whole[name] - judge(result, changed)["psnr"], _tells(result, harm)
                 row = {"loss": loss, "told": float(told), "untold loss": 0.0 if told else loss}
                 harmed[harm].setdefault(name, []).append(row)
     return {"harms": {name: table(rows) for name, rows in harmed.items()}, "lengths": _lengths(contest, textures)}
@@ -60,8 +61,9 @@ def _lengths(contest: Contest, textures: Textures) -> dict[str, Any]:
     return by_length
 
 
-def _tells(result: FusedImage) -> bool:
-    return any("plane" in notice.casefold() for notice in result.notices)
+def _tells(result: FusedImage, harm: str) -> bool:
+    said = {"shuffled": "order of z", "unharmed": "plane"}.get(harm, "left out")
+    return any(said in notice.casefold() for notice in result.notices)
 
 
 def _reordered(case: SimulatedStack, order: NDArray[np.intp]) -> SimulatedStack:
@@ -99,6 +101,7 @@ def _saturated(case: SimulatedStack) -> SimulatedStack:
 
 
 HARMS: dict[str, Callable[[SimulatedStack], SimulatedStack]] = {
+    "unharmed": lambda case: case,
     "shuffled": _shuffled,
     "doubled": _doubled,
     "blank plane": _blank,

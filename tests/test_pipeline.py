@@ -97,6 +97,42 @@ def test_unsure_pixels_of_a_stack_follow_sure_ones_and_those_of_a_pair_the_likel
     assert (result.confidence[:, :16] < 0.05).all()
 
 
+@dataclass
+class Leaning:
+    """A decider that is sure of the first plane on the left, of the last on the right, and of none between."""
+
+    info: DeciderInfo = field(default_factory=lambda: DeciderInfo(name="leaning", summary="", sha256="0" * 64))
+
+    def decide(
+        self, planes: GreyPlanes, *, progress: ProgressCallback | None = None, cancel: CancelToken | None = None
+    ) -> Iterator[TileDecision]:
+        whole = plan_tiles(planes.height, planes.width, core=planes.width, reach=0, multiple=1)[0].core
+        weights = np.full_like(planes.grey(whole), 1 / planes.n_planes)
+        side = planes.width // 4
+        weights[:, :, :side] = np.eye(planes.n_planes)[0][:, None, None]
+        weights[:, :, -side:] = np.eye(planes.n_planes)[-1][:, None, None]
+        yield TileDecision(box=whole, weights=weights)
+
+
+@pytest.mark.parametrize("left_out", [1, 2])
+def test_nothing_is_filled_with_a_plane_that_is_left_out(left_out: int) -> None:
+    planes = np.random.default_rng(0).integers(0, 1000, (3, 64, 64), dtype=np.uint16)
+    whole = nsf.fuse(planes, model=Leaning(), blend="hard", match_illumination=False)
+    harmed = np.insert(planes, left_out, 65535, axis=0)
+    result = nsf.fuse(harmed, model=Leaning(), blend="hard", match_illumination=False)
+    assert set(np.unique(whole.decision)) == {0, 1, 2}
+    np.testing.assert_array_equal(result.image, whole.image)
+    np.testing.assert_array_equal(result.decision, whole.decision + (whole.decision >= left_out))
+
+
+def test_a_plane_that_is_left_out_parts_no_others() -> None:
+    planes = np.random.default_rng(0).integers(0, 1000, (3, 32, 32), dtype=np.uint16)
+    whole = nsf.fuse(planes, model=Hesitant(), prefer="bottom", match_illumination=False)
+    result = nsf.fuse(np.insert(planes, 1, 65535, axis=0), model=Hesitant(), prefer="bottom", match_illumination=False)
+    np.testing.assert_array_equal(result.decision, whole.decision + (whole.decision >= 1))
+    np.testing.assert_array_equal(result.image, whole.image)
+
+
 @pytest.mark.parametrize("model", ["tenengrad", "laplacian-energy", "variance", "laplacian-pyramid", "mean"])
 def test_classical_models_fuse_by_name(model: str, scene: Any) -> None:
     result = nsf.fuse(scene.stack, model=model)

@@ -40,7 +40,17 @@ def test_a_plane_that_is_left_out_has_no_place_in_the_order(planes: Any) -> None
     assert is_told(np.insert(planes[SHUFFLED], 4, 0, axis=0))
 
 
-@pytest.mark.parametrize("n", [2, 8, 12, 40])
+def test_what_moves_or_flickers_or_is_lost_is_not_taken_for_disorder(planes: Any) -> None:
+    shifts = np.random.default_rng(0).integers(-4, 5, (9, 2))
+    assert not is_told(np.stack([np.roll(plane, shift, (0, 1)) for plane, shift in zip(planes, shifts, strict=True)]))
+    lamp = 1 + 0.05 * np.random.default_rng(0).standard_normal((9, 1, 1))
+    assert not is_told((planes * lamp).clip(0, 65535).astype(np.uint16))
+    lost = planes.astype(np.float32)
+    lost[4] = np.nan
+    assert not is_told(lost)
+
+
+@pytest.mark.parametrize("n", [8, 12, 40])
 def test_noise_has_no_order(n: int) -> None:
     for seed in range(10):
         assert not out_of_order(np.random.default_rng(seed).standard_normal((n, 64, 64), dtype=np.float32))

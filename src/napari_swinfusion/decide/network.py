@@ -102,7 +102,10 @@ class NetworkDecider:
         fewest, most = self._network.info.planes
         if planes.n_planes < fewest or (most is not None and planes.n_planes > most):
             takes = str(fewest) if fewest == most else f"{fewest} to {most or 'any number of'}"
-            raise InputError(f"'{self.info.name}' takes {takes} planes, not {planes.n_planes}.")
+            raise InputError(
+                f"'{self.info.name}' takes {takes} planes, not {planes.n_planes}"
+                " (those that are left out do not count)."
+            )
         floor = noise_floor(planes) if self._paints else None
         work = self._first_tiles(planes)
         report = _Report(progress, cancel, planes.height * planes.width)

@@ -108,7 +108,7 @@ def fuse_round(ready: PreparedStack, decider: Decider, options: Options, watch: 
     seen = ready.usable()
     for answer in decider.decide(seen, progress=watch.reporter, cancel=watch.cancel):
         watch.cancel.check()
-        for part in _strips(answer, ready.stack.n_values):
+        for part in _strips(answer, ready.n_planes * ready.stack.n_values):
             tile = _fuse_tile(seen, part, decider, options)
             inside = (..., *tile.box.slices)
             maps.image[inside], maps.decision[inside] = tile.image, tile.decision
@@ -121,7 +121,11 @@ def fuse_round(ready: PreparedStack, decider: Decider, options: Options, watch: 
         del answer, part, tile
     watch.cancel.check()
     threshold = _UNSURE if seen.n_planes > 2 else _UNSURE_OF_TWO
-    maps.decision = fill_decision(maps.decision, maps.confidence, threshold)
+    # Counted among the planes that are seen: between two of them lies none that is left out.
+    places = np.array(seen.planes, dtype=maps.decision.dtype)
+    ranks = np.zeros(ready.n_planes, dtype=places.dtype)
+    ranks[places] = np.arange(seen.n_planes)
+    maps.decision = places[fill_decision(ranks[maps.decision], maps.confidence, threshold)]
     if options.blend == "hard":
         compose_hard(ready, maps, watch.cancel)
     return maps
@@ -130,12 +134,13 @@ def fuse_round(ready: PreparedStack, decider: Decider, options: Options, watch: 
 def _fuse_tile(seen: UsablePlanes, answer: TileDecision, decider: Decider, options: Options) -> FusedTile:
     ready = seen.whole
     weights, focus = _usable_shares(seen, answer, decider.info.name)
-    confidence = confidence_of(seen.take(focus))
+    confidence = confidence_of(focus)
     if options.prefer is not None:
         from napari_swinfusion.decide.guards import prefer_in_answer
 
         weights, focus = prefer_in_answer(weights, focus, options.prefer)
-    decision = focus.argmax(axis=0).astype(index_dtype(ready.n_planes))
+    decision = np.array(seen.planes, dtype=index_dtype(ready.n_planes))[focus.argmax(axis=0)]
+    weights = seen.place(weights)
     raw = ready.raw(answer.box)
     if options.blend == "hard":
         image = compose_decision(raw, decision, ready.gains, ready.offsets)
@@ -152,10 +157,10 @@ def _fuse_tile(seen: UsablePlanes, answer: TileDecision, decider: Decider, optio
 def _usable_shares(
     seen: UsablePlanes, answer: TileDecision, model: str
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return weights and focus of all planes, with nothing on those that have no measured value at a pixel."""
-    valid = seen.whole.valid(answer.box)
-    weights = _shares(seen.place(answer.weights), valid, model)
-    return weights, weights if answer.focus is None else _shares(seen.place(answer.focus), valid, model)
+    """Return weights and focus with nothing on planes that have no measured value at a pixel."""
+    valid = seen.valid(answer.box)
+    weights = _shares(answer.weights, valid, model)
+    return weights, weights if answer.focus is None else _shares(answer.focus, valid, model)
 
 
 def _shares(shares: NDArray[np.float32], valid: NDArray[np.bool_] | None, model: str) -> NDArray[np.float32]:
@@ -171,9 +176,9 @@ def _shares(shares: NDArray[np.float32], valid: NDArray[np.bool_] | None, model:
 
 
 def _strips(answer: TileDecision, n_values: int) -> Iterator[TileDecision]:
-    """Cut a large answer into strips of rows, so that reading raw planes for it takes bounded memory."""
+    """Cut a large answer into strips of rows, so that reading `n_values` raw values a pixel takes bounded memory."""
     box = answer.box
-    rows = max(STRIP_VALUES // (len(answer.weights) * n_values * box.width), 1)
+    rows = max(STRIP_VALUES // (n_values * box.width), 1)
     for y0 in range(0, box.height, rows):
         y1 = min(y0 + rows, box.height)
         yield TileDecision(

@@ -5,12 +5,13 @@ Nothing the user gave is changed in place, and no second copy of the stack exist
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from skimage.measure import block_reduce
 
 from napari_swinfusion.errors import InputError
 from napari_swinfusion.focal_stack import FocalStack
@@ -24,6 +25,8 @@ from napari_swinfusion.tiling import Box
 Register = Literal["off", "translation"]
 
 _NOTABLE_SHIFT = 2.0
+# Largest shift, px, with which planes are compared where they lie.
+_STEADY = 1.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +79,10 @@ class PreparedStack:
 
     def grey(self, box: Box, plane: int | None = None) -> NDArray[np.float32]:
         """Return `(n, h, w)` float32, finite, about [0, 1]; `plane` reads one (n = 1)."""
-        planes = range(self.n_planes) if plane is None else [plane]
+        return self.grey_of(range(self.n_planes) if plane is None else [plane], box)
+
+    def grey_of(self, planes: Sequence[int], box: Box) -> NDArray[np.float32]:
+        """Return the grey `(m, h, w)` of some planes."""
         grey = np.empty((len(planes), box.height, box.width), dtype=np.float32)
         for row, i in enumerate(planes):
             if self.unusable[i]:
@@ -147,6 +153,13 @@ class UsablePlanes:
     """What a decider sees of a prepared stack: the planes that are not left out, counted anew; a `GreyPlanes`.
 
     A stand-in of one grey would tell a network that there is a plane without anything in focus.
+
+    Attributes
+    ----------
+    whole
+        The stack they are of.
+    planes
+        Their places in it.
     """
 
     whole: PreparedStack
@@ -168,28 +181,21 @@ class UsablePlanes:
         return self.whole.width
 
     def grey(self, box: Box, plane: int | None = None) -> NDArray[np.float32]:
-        """Return `(n, h, w)` as `PreparedStack.grey` does."""
-        if plane is None and self.are_all:
-            return self.whole.grey(box)
-        planes = self.planes if plane is None else [self.planes[plane]]
-        return np.concatenate([self.whole.grey(box, i) for i in planes])
+        """Return `(m, h, w)` as `PreparedStack.grey` does."""
+        return self.whole.grey_of(self.planes if plane is None else [self.planes[plane]], box)
 
-    @property
-    def are_all(self) -> bool:
-        """Whether no plane is left out."""
-        return self.n_planes == self.whole.n_planes
+    def valid(self, box: Box) -> NDArray[np.bool_] | None:
+        """Return `(m, h, w)` as `PreparedStack.valid` does."""
+        valid = self.whole.valid(box)
+        return None if valid is None else valid[list(self.planes)]
 
     def place(self, shares: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return shares of the usable planes `(m, h, w)` as those of all `(n, h, w)`."""
-        if self.are_all:
+        """Return shares of these planes `(m, h, w)` as shares of all `(n, h, w)`."""
+        if self.n_planes == self.whole.n_planes:
             return shares
         placed = np.zeros((self.whole.n_planes, *shares.shape[1:]), dtype=shares.dtype)
         placed[list(self.planes)] = shares
         return placed
-
-    def take(self, shares: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return of shares of all planes `(n, h, w)` those of the usable ones `(m, h, w)`."""
-        return shares if self.are_all else shares[list(self.planes)]
 
 
 def prepare(
@@ -232,22 +238,30 @@ def prepare(
     )
     shifts = _measure_shifts(ready, seen, register)
     whole = shifts.whole if register == "translation" else ready.shifts
-    notices = (*_notices(ready, light, single, shifts, register), *_notices_of_order(ready, seen))
+    notices = (*_notices(ready, light, single, shifts, register), *_notices_of_order(ready, seen, shifts))
     return replace(ready, shifts=whole, measured=shifts, notices=notices)
 
 
 def _measure_shifts(ready: PreparedStack, seen: Survey, register: Register) -> Shifts:
-    def thumb(plane: int) -> NDArray[np.float32]:
-        values = ready.scale.apply(seen.thumbs[plane], plane)
-        return np.where(np.isfinite(values), values, ready.fill)
-
     usable = ~ready.unusable
-    shifts = measure_shifts(thumb, usable, seen.thumbs.shape[2:], scale=seen.step)
+    shifts = measure_shifts(lambda i: _known_thumb(ready, seen, i), usable, seen.thumbs.shape[2:], scale=seen.step)
     if register == "off" and shifts.largest <= _NOTABLE_SHIFT:
         return shifts
     # What is applied, or worth a warning, has to raise the correlation at full resolution too.
     whole = ready.stack.whole
     return measure_shifts(lambda i: ready.grey(whole, i)[0], usable, (whole.height, whole.width))
+
+
+def _known_thumb(ready: PreparedStack, seen: Survey, plane: int) -> NDArray[np.float32]:
+    """Return the grey thumbnail of a plane, what is not known of it filled in."""
+    values = ready.scale.apply(seen.thumbs[plane], plane)
+    return np.where(np.isfinite(values), values, ready.fill)
+
+
+def _reduced(thumb: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return means of blocks of 4 × 4: enough to tell what is alike, and no second copy of all thumbnails."""
+    means = block_reduce(thumb, 4, np.mean)  # type: ignore[no-untyped-call]
+    return np.asarray(means, dtype=np.float32)
 
 
 def _single_valued(seen: Survey, alpha: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -302,15 +316,12 @@ def _notices(
         )
 
 
-def _notices_of_order(ready: PreparedStack, seen: Survey) -> Iterator[str]:
-    if ready.time > 0:
-        return  # Time points come from one acquisition.
-    used = np.flatnonzero(~ready.unusable)
-    # A quarter of the values says enough; around zero sums of squares are exact enough in single precision.
-    few = seen.thumbs[used, :, ::2, ::2]
-    thumbs = np.stack([ready.scale.apply(thumb, int(plane)) for thumb, plane in zip(few, used, strict=True)])
-    thumbs -= np.median(ready.fill)
-    if out_of_order(np.nan_to_num(thumbs, copy=False)):
+def _notices_of_order(ready: PreparedStack, seen: Survey, shifts: Shifts) -> Iterator[str]:
+    # Time points come from one acquisition; and planes that moved may differ more by that than by their focus.
+    if ready.time > 0 or shifts.largest > _STEADY:
+        return
+    small = [_reduced(_known_thumb(ready, seen, plane)) for plane in ready.usable().planes]
+    if out_of_order(np.stack(small)):
         yield (
             f"The planes of '{ready.stack.name}' do not seem to stand in the order of z: neighbours are hardly more "
             "alike than any two. Check the order in which they were saved or named."

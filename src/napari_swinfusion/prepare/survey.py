@@ -97,7 +97,7 @@ def _block_means(values: NDArray[Any], step: int, bad: NDArray[np.bool_] | None)
 
 def _is_constant(values: NDArray[np.generic], sample: NDArray[np.float64]) -> bool:
     # The sample answers for almost every plane; only where it is constant are all pixels looked at.
-    if np.nanmin(sample, initial=np.inf) != np.nanmax(sample, initial=-np.inf):
+    if np.nanmin(sample, initial=np.inf) < np.nanmax(sample, initial=-np.inf):
         return False
     finite = values[np.isfinite(values)]
     return finite.size == 0 or bool((finite == finite[0]).all())
