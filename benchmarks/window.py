@@ -83,7 +83,7 @@ class Ticks:
         return {
             "seconds": round(float(gaps.sum()) / 1000, 1),
             **{name: round(float(ms), 1) for name, ms in found.items()},
-            f"longer than {FRAME_MS}": slow.size,
+            f"longer than {FRAME_MS} ms": slow.size,
             "of the time, %": round(float(100 * slow.sum() / gaps.sum()), 1),
         }
 

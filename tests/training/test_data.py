@@ -233,3 +233,16 @@ def test_a_time_series_gives_a_region_a_time_point(simulated: list[Example]) -> 
     movie = np.stack([np.asarray(example.stack.data) for example in simulated[:2]])
     report = check_data(FocalStack(data=movie, axes="TZYX", name="movie"))
     assert [region.name for region in report.training] == ["movie at time 0", "movie at time 1"]
+
+
+def test_a_plane_that_is_left_out_is_not_learned_from(simulated: list[Example]) -> None:
+    planes = np.asarray(simulated[0].stack.data)
+    painted = np.zeros(planes.shape[1:], np.uint8)
+    painted[0], painted[1], painted[2] = 1, 2, 3
+    blank = np.insert(planes, 1, 0, axis=0)
+    (whole,) = look(replace(simulated[0], painted=np.where(painted == 3, 2, painted == 1)))
+    (harmed,) = look(replace(simulated[0], stack=FocalStack.from_array(blank), painted=painted))
+    assert harmed.n_planes == whole.n_planes
+    np.testing.assert_allclose(harmed.planes(harmed.box), whole.planes(whole.box), atol=0.02)
+    np.testing.assert_array_equal(harmed.planes(harmed.box, [1]), harmed.planes(harmed.box)[1:2])
+    np.testing.assert_array_equal(harmed.painted, whole.painted)

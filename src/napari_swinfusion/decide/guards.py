@@ -155,7 +155,7 @@ def prefer_plane(focus: Array, prefer: Literal["top", "bottom"]) -> Array:
 def prefer_in_answer(weights: Array, focus: Array, prefer: Literal["top", "bottom"]) -> tuple[Array, Array]:
     """Apply `prefer_plane` to a whole answer: return weights and focus, `(n, h, w)`.
 
-    Peaks are sought in `focus` alone, which says how sharp each plane is; weights may hide them, as those of a guarded
+    Peaks are sought in `focus`, which says how sharp each plane is; weights alone may hide them, as those of a guarded
     measure do, which name one plane and the mean. Where the preference moves a pixel, its weights become its focus.
     """
     preferred = prefer_plane(focus, prefer)

@@ -152,7 +152,7 @@ class WindowAttention(nn.Module):
         shown = windows if context is None else context
         weights = self.key_value.weight.chunk(2)
         biases = (None, None) if self.key_value.bias is None else self.key_value.bias.chunk(2)
-        key, value = (functional.linear(shown, *layer) for layer in zip(weights, biases, strict=True))
+        key, value = (functional.linear(shown, weight, bias) for weight, bias in zip(weights, biases, strict=True))
         return self.query(windows), key, value
 
 
@@ -182,7 +182,7 @@ class _ToLength(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor]:
         stretched, stretch, length = ctx.saved_tensors
-        gradient = gradient.contiguous()
+        gradient = gradient.contiguous()  # It comes strided, and is walked twice.
         along = (gradient * stretched).sum(-1, keepdim=True)
         sideways = torch.addcmul(gradient, stretched, along / length.square(), value=-1)
         return sideways.mul_(stretch), along.flatten(0, -3).sum(0) / length

@@ -35,7 +35,7 @@ class Region:
     name
         Of the stack, with the time point where there are several.
     ready
-        Its planes, with gains and grey scale of the whole time point: what a network sees when it fuses.
+        Its planes, with gains and grey scale of the whole time point.
     box
         What may be used.
     detail
@@ -47,7 +47,9 @@ class Region:
     painted
         int16 `(h, w)` of the whole image, 0 or plane from 1; None where nothing is painted.
     hashes
-        SHA-256 of each plane's raw values.
+        SHA-256 of each plane's raw values, also of those left out.
+
+    Planes are counted as a decider counts them: those that are left out have no number.
     """
 
     name: str
@@ -62,7 +64,7 @@ class Region:
     @property
     def n_planes(self) -> int:
         """Number of focal planes."""
-        return self.ready.n_planes
+        return self.ready.usable().n_planes
 
     def within(self, box: Box) -> Region:
         """Return the same planes with another box."""
@@ -77,11 +79,10 @@ class Region:
     def planes(self, box: Box, chosen: Sequence[int] | None = None) -> NDArray[np.float32]:
         """Return `(n, h, w)` grey of a box that may reach beyond the region, where it is mirrored."""
         inside = overlap(box, self.box)
-        if chosen is None:
-            grey = self.ready.grey(inside)
-        else:
-            grey = np.concatenate([self.ready.grey(inside, plane) for plane in chosen])
-        return mirrored(grey, box, inside)
+        usable = self.ready.usable().planes
+        return mirrored(
+            self.ready.grey_of(usable if chosen is None else [usable[plane] for plane in chosen], inside), box, inside
+        )
 
 
 def look(example: Example, *, register: Register = "off") -> list[Region]:
@@ -91,7 +92,7 @@ def look(example: Example, *, register: Register = "off") -> list[Region]:
     for time in range(stack.n_times):
         ready = prepare(stack, time, register=register)
         detail, noise, hashes = _look_at_planes(ready)
-        painted = None if example.painted is None else example.painted.astype(np.int16)
+        painted = None if example.painted is None else _recounted(example.painted, ready)
         regions.append(
             Region(
                 name=example.name if stack.n_times == 1 else f"{example.name} at time {time}",
@@ -156,6 +157,13 @@ def _look_at_planes(ready: PreparedStack) -> tuple[NDArray[np.float32], float, t
     return strongest, float(np.median(noise)) if noise else 0.0, tuple(hashes)
 
 
+def _recounted(painted: NDArray[Any], ready: PreparedStack) -> NDArray[np.int16]:
+    """Return a painted map with planes counted from 1 among the usable ones; the others are taken off it."""
+    table = np.zeros(ready.n_planes + 1, dtype=np.int16)
+    table[1 + np.array(ready.usable().planes)] = 1 + np.arange(ready.usable().n_planes)
+    return np.asarray(table[painted])
+
+
 def _as_grey(reference: NDArray[Any], ready: PreparedStack) -> NDArray[np.float32]:
     """Return a reference in the grey of the planes.
 
@@ -167,8 +175,8 @@ def _as_grey(reference: NDArray[Any], ready: PreparedStack) -> NDArray[np.float3
         image = image @ luma(image.shape[-1])
     whole = ready.stack.whole
     mean = np.zeros((whole.height, whole.width))
-    for plane in range(ready.n_planes):
-        mean += ready.grey(whole, plane)[0] / ready.n_planes
+    for plane in ready.usable().planes:
+        mean += ready.grey(whole, plane)[0] / ready.usable().n_planes
     low, target = (ndimage.gaussian_filter(part, _LOW_PASS)[::4, ::4].ravel() for part in (image, mean))
     spread = low.var()
     gain = float(((low - low.mean()) * (target - target.mean())).mean() / spread) if spread > 0 else 1.0
