@@ -43,15 +43,14 @@ class Contest:
         }
 
 
-def make_contest(models: Sequence[str | Path] | None = None, *, device: str = "cpu") -> Contest:
-    """Return the contest of the given names or weights files.
+def whole_stack_networks() -> list[str]:
+    """Return the networks that ship, but for those that go from pair to pair: they take ten times as long."""
+    return [name for name in list_networks() if not load_model(name).info.pairwise]
 
-    By default it is that of every network that ships, but for those that go from pair to pair: they take ten times as
-    long as all others together, and are judged apart.
-    """
-    if models is None:
-        models = [name for name in list_networks() if not load_model(name).info.pairwise]
-    deciders = [make_decider(model, device=device) for model in models]
+
+def make_contest(models: Sequence[str | Path] | None = None, *, device: str = "cpu") -> Contest:
+    """Return the contest of the given names or weights files, by default of `whole_stack_networks`."""
+    deciders = [make_decider(model, device=device) for model in (whole_stack_networks() if models is None else models)]
     return Contest(networks={decider.info.name: decider for decider in deciders})
 
 

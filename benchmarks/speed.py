@@ -21,6 +21,7 @@ import numpy as np
 import psutil
 from numpy.typing import NDArray
 
+from benchmarks.methods import whole_stack_networks
 from benchmarks.setting import RESULTS, ROOT, describe_setting, save
 
 REFERENCE = "tenengrad"
@@ -34,7 +35,9 @@ def main() -> None:
     """Run all models in turns and save the medians, or be one of those runs."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", type=Path, default=RESULTS / "speed.json", help="where the numbers go")
-    parser.add_argument("--models", nargs="+", help="names or weights files; all that ship by default")
+    parser.add_argument(
+        "--models", nargs="+", help="names or weights files; by default all but those that go pair by pair"
+    )
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--run", nargs=2, metavar=("MODEL", "PLANES"), help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -51,8 +54,10 @@ def main() -> None:
 
 def _shipped() -> list[str]:
     from napari_swinfusion import list_models
+    from napari_swinfusion.weights import list_networks
 
-    return [info.name for info in list_models()]
+    slow = set(list_networks()) - set(whole_stack_networks())
+    return [info.name for info in list_models() if info.name not in slow]
 
 
 def _take_turns(models: list[str], planes: int, rounds: int) -> dict[str, dict[str, float]]:

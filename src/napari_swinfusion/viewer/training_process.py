@@ -105,6 +105,15 @@ def _lived_at(pid: int, moment: float) -> bool:
         return False
 
 
+def _step_back(pid: int) -> None:
+    """Let the window go first where both want the processor."""
+    with suppress(psutil.Error):
+        psutil.Process(pid).nice(psutil.BELOW_NORMAL_PRIORITY_CLASS if os.name == "nt" else 10)
+    with suppress(OSError):
+        # Linux weighs sessions against each other before it looks at their processes.
+        Path(f"/proc/{pid}/autogroup").write_text("10", encoding="ascii")
+
+
 class TrainingProcess:
     """The process of one run folder: started here, or found running."""
 
@@ -128,6 +137,7 @@ class TrainingProcess:
             self._child = _children[self.folder] = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=stderr, env=environment, **apart
             )
+        _step_back(self._child.pid)
         birth = {"pid": self._child.pid, "time": time.time()}
         (self.folder / _BIRTH).write_text(json.dumps(birth), encoding="utf-8")
 
