@@ -35,9 +35,7 @@ def main() -> None:
     """Run all models in turns and save the medians, or be one of those runs."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", type=Path, default=RESULTS / "speed.json", help="where the numbers go")
-    parser.add_argument(
-        "--models", nargs="+", help="names or weights files; by default all but pair by pair ones"
-    )
+    parser.add_argument("--models", nargs="+", help="names or weights files; by default all but pair by pair ones")
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--run", nargs=2, metavar=("MODEL", "PLANES"), help=argparse.SUPPRESS)
     options = parser.parse_args()
