@@ -16,11 +16,10 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
-from torch.nn import functional
 
 from napari_swinfusion.decide.base import DeciderInfo, GreyPlanes, TileDecision
 from napari_swinfusion.decide.device import choose_device, is_out_of_memory, memory_budget, release_memory
+from napari_swinfusion.decide.filters import smooth
 from napari_swinfusion.decide.guards import NoiseFloor, noise_floor
 from napari_swinfusion.decide.painted import MARGIN, likeness_shares
 from napari_swinfusion.errors import InputError, ModelError, OutOfMemoryError
@@ -208,7 +207,7 @@ class NetworkDecider:
         else:
             assert fused.weights is not None
             weights = fused.weights[0][keep].float().cpu().contiguous().numpy()
-            focus = _with_neighbours(fused)[keep].cpu().contiguous().numpy()
+            focus = np.ascontiguousarray(_with_neighbours(fused)[keep])
         if not np.isfinite(weights).all():
             raise ModelError(f"'{self.info.name}' answered with values that are not finite; its file may be damaged.")
         return TileDecision(box=box, weights=weights, focus=focus, image=image)
@@ -239,15 +238,21 @@ class _Report:
             self._progress(Progress(stage="decide", done=int(1000 * share), total=1000, seconds_left=left))
 
 
-def _with_neighbours(fused: Fused) -> Tensor:
+def _with_neighbours(fused: Fused) -> NDArray[np.float32]:
     """Return the shares `(n, h, w)` that single planes are chosen by: those of weights and focus, meant over 3 × 3 px.
 
     Shares of the image say what a pixel is like, the focus how deep it lies; alone, each is wrong more often.
     """
     assert fused.weights is not None
-    shares = fused.weights if fused.focus is None else (fused.weights + fused.focus) / 2
-    side = 2 * _NEIGHBOURS + 1
-    return functional.avg_pool2d(shares[0].float(), side, 1, _NEIGHBOURS, count_include_pad=False)
+    weights = fused.weights[0].float().cpu().numpy()
+    focus = weights if fused.focus is None else fused.focus[0].float().cpu().numpy()
+    kernel = np.full(2 * _NEIGHBOURS + 1, 1 / (2 * _NEIGHBOURS + 1), dtype=np.float32)
+    return np.stack(
+        [
+            smooth(np.pad((share + other) / 2, _NEIGHBOURS, mode="symmetric"), kernel)
+            for share, other in zip(weights, focus, strict=True)
+        ]
+    )
 
 
 def _area(box: Box) -> int:
