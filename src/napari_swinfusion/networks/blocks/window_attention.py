@@ -148,8 +148,11 @@ class WindowAttention(nn.Module):
         return mixed.reshape(windows, *mixed.shape[-3:])
 
     def _project(self, windows: Tensor, context: Tensor | None) -> tuple[Tensor, ...]:
-        # Three products, not one whose result is parted: strided parts make all that follows several times slower.
         shown = windows if context is None else context
+        if self.similarity == "dot" and not torch.is_grad_enabled():
+            # The fused kernel alone walks the parts, and takes them strided.
+            return self.query(windows), *self.key_value(shown).chunk(2, dim=-1)
+        # Three products, not one whose result is parted: strided parts make all that follows several times slower.
         weights = self.key_value.weight.chunk(2)
         biases = (None, None) if self.key_value.bias is None else self.key_value.bias.chunk(2)
         key, value = (functional.linear(shown, weight, bias) for weight, bias in zip(weights, biases, strict=True))
