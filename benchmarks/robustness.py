@@ -32,10 +32,11 @@ def measure(contest: Contest, textures: Textures) -> dict[str, Any]:
     harmed: dict[str, dict[str, list[dict[str, float]]]] = {name: {} for name in HARMS}
     for scene in scenes(planes=PLANES):
         case = scene.take(PHOTONS, textures)
-        whole = {name: judge(result, case)["psnr"] for name, result in few.fuse(case.stack).items()}
+        intact = few.fuse(case.stack)
+        whole = {name: judge(result, case)["psnr"] for name, result in intact.items()}
         for harm, change in HARMS.items():
             changed = change(case)
-            for name, result in few.fuse(changed.stack).items():
+            for name, result in (intact if changed is case else few.fuse(changed.stack)).items():
                 loss, told = whole[name] - judge(result, changed)["psnr"], _tells(result, harm)
                 row = {"loss": loss, "told": float(told), "untold loss": 0.0 if told else loss}
                 harmed[harm].setdefault(name, []).append(row)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -47,19 +47,34 @@ class Sharpest:
 
 
 @dataclass
-class Hesitant:
-    """A decider that is sure of plane 1 on the right, and hardly prefers plane 0 on the left."""
+class Told:
+    """A decider that answers with the shares `(n, w)` it is told, the same in every row."""
 
-    info: DeciderInfo = field(default_factory=lambda: DeciderInfo(name="hesitant", summary="", sha256="0" * 64))
+    shares: Callable[[int, int], NDArray[Any]]
+    info: DeciderInfo = field(default_factory=lambda: DeciderInfo(name="told", summary="", sha256="0" * 64))
 
     def decide(
         self, planes: GreyPlanes, *, progress: ProgressCallback | None = None, cancel: CancelToken | None = None
     ) -> Iterator[TileDecision]:
         whole = plan_tiles(planes.height, planes.width, core=planes.width, reach=0, multiple=1)[0].core
-        weights = np.full_like(planes.grey(whole), 1 / (planes.n_planes + 0.3))
-        weights[0] *= 1.3
-        weights[:, :, planes.width // 2 :] = np.eye(planes.n_planes)[1][:, None, None]
-        yield TileDecision(box=whole, weights=weights)
+        shares = self.shares(planes.n_planes, planes.width).astype(np.float32)
+        yield TileDecision(box=whole, weights=shares[:, None].repeat(planes.height, axis=1))
+
+
+def hesitant(n: int, width: int) -> NDArray[Any]:
+    """Return shares that are sure of plane 1 on the right, and hardly prefer plane 0 on the left."""
+    shares = np.full((n, width), 1 / (n + 0.3))
+    shares[0] *= 1.3
+    shares[:, width // 2 :] = np.eye(n)[1][:, None]
+    return shares
+
+
+def leaning(n: int, width: int) -> NDArray[Any]:
+    """Return shares that are sure of the first plane on the left, of the last on the right, and of none between."""
+    shares = np.full((n, width), 1 / n)
+    shares[:, : width // 4] = np.eye(n)[0][:, None]
+    shares[:, -(width // 4) :] = np.eye(n)[-1][:, None]
+    return shares
 
 
 def halves(dtype: str = "uint16", size: int = 32) -> NDArray[Any]:
@@ -91,35 +106,18 @@ def test_each_half_comes_from_its_sharp_plane(dtype: str, blend: str) -> None:
 @pytest.mark.parametrize(("n", "left"), [(2, 0), (3, 1), (6, 1)])
 def test_unsure_pixels_of_a_stack_follow_sure_ones_and_those_of_a_pair_the_likelier_plane(n: int, left: int) -> None:
     planes = np.random.default_rng(0).integers(0, 1000, (n, 32, 32), dtype=np.uint16)
-    result = nsf.fuse(planes, model=Hesitant(), blend="hard", match_illumination=False)
+    result = nsf.fuse(planes, model=Told(hesitant), blend="hard", match_illumination=False)
     assert (result.decision == np.where(np.arange(32) < 16, left, 1)).all()
     assert (result.image == np.where(np.arange(32) < 16, planes[left], planes[1])).all()
     assert (result.confidence[:, :16] < 0.05).all()
 
 
-@dataclass
-class Leaning:
-    """A decider that is sure of the first plane on the left, of the last on the right, and of none between."""
-
-    info: DeciderInfo = field(default_factory=lambda: DeciderInfo(name="leaning", summary="", sha256="0" * 64))
-
-    def decide(
-        self, planes: GreyPlanes, *, progress: ProgressCallback | None = None, cancel: CancelToken | None = None
-    ) -> Iterator[TileDecision]:
-        whole = plan_tiles(planes.height, planes.width, core=planes.width, reach=0, multiple=1)[0].core
-        weights = np.full_like(planes.grey(whole), 1 / planes.n_planes)
-        side = planes.width // 4
-        weights[:, :, :side] = np.eye(planes.n_planes)[0][:, None, None]
-        weights[:, :, -side:] = np.eye(planes.n_planes)[-1][:, None, None]
-        yield TileDecision(box=whole, weights=weights)
-
-
 @pytest.mark.parametrize("left_out", [1, 2])
 def test_nothing_is_filled_with_a_plane_that_is_left_out(left_out: int) -> None:
     planes = np.random.default_rng(0).integers(0, 1000, (3, 64, 64), dtype=np.uint16)
-    whole = nsf.fuse(planes, model=Leaning(), blend="hard", match_illumination=False)
+    whole = nsf.fuse(planes, model=Told(leaning), blend="hard", match_illumination=False)
     harmed = np.insert(planes, left_out, 65535, axis=0)
-    result = nsf.fuse(harmed, model=Leaning(), blend="hard", match_illumination=False)
+    result = nsf.fuse(harmed, model=Told(leaning), blend="hard", match_illumination=False)
     assert set(np.unique(whole.decision)) == {0, 1, 2}
     np.testing.assert_array_equal(result.image, whole.image)
     np.testing.assert_array_equal(result.decision, whole.decision + (whole.decision >= left_out))
@@ -127,8 +125,10 @@ def test_nothing_is_filled_with_a_plane_that_is_left_out(left_out: int) -> None:
 
 def test_a_plane_that_is_left_out_parts_no_others() -> None:
     planes = np.random.default_rng(0).integers(0, 1000, (3, 32, 32), dtype=np.uint16)
-    whole = nsf.fuse(planes, model=Hesitant(), prefer="bottom", match_illumination=False)
-    result = nsf.fuse(np.insert(planes, 1, 65535, axis=0), model=Hesitant(), prefer="bottom", match_illumination=False)
+    whole = nsf.fuse(planes, model=Told(hesitant), prefer="bottom", match_illumination=False)
+    result = nsf.fuse(
+        np.insert(planes, 1, 65535, axis=0), model=Told(hesitant), prefer="bottom", match_illumination=False
+    )
     np.testing.assert_array_equal(result.decision, whole.decision + (whole.decision >= 1))
     np.testing.assert_array_equal(result.image, whole.image)
 

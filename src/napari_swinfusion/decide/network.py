@@ -23,7 +23,7 @@ from napari_swinfusion.decide.filters import smooth
 from napari_swinfusion.decide.guards import NoiseFloor, noise_floor
 from napari_swinfusion.decide.painted import MARGIN, likeness_shares
 from napari_swinfusion.errors import InputError, ModelError, OutOfMemoryError
-from napari_swinfusion.networks import Fused, FusionNetwork
+from napari_swinfusion.networks import FusionNetwork
 from napari_swinfusion.progress import CancelToken, Progress, ProgressCallback
 from napari_swinfusion.tiling import Box, Tile, halved, padded_size, plan_tiles, surround
 from napari_swinfusion.weights import find_model, read_header, read_model, sha256_of
@@ -206,8 +206,10 @@ class NetworkDecider:
             weights = likeness_shares(painted, grey, tile, floor)[:, : box.height, : box.width]
         else:
             assert fused.weights is not None
-            weights = fused.weights[0][keep].float().cpu().contiguous().numpy()
-            focus = np.ascontiguousarray(_with_neighbours(fused)[keep])
+            shares = fused.weights[0].float().cpu().numpy()
+            told = None if fused.focus is None else fused.focus[0].float().cpu().numpy()
+            weights = np.ascontiguousarray(shares[keep])
+            focus = np.ascontiguousarray(_with_neighbours(shares, told)[keep])
         if not np.isfinite(weights).all():
             raise ModelError(f"'{self.info.name}' answered with values that are not finite; its file may be damaged.")
         return TileDecision(box=box, weights=weights, focus=focus, image=image)
@@ -238,21 +240,14 @@ class _Report:
             self._progress(Progress(stage="decide", done=int(1000 * share), total=1000, seconds_left=left))
 
 
-def _with_neighbours(fused: Fused) -> NDArray[np.float32]:
+def _with_neighbours(weights: NDArray[np.float32], focus: NDArray[np.float32] | None) -> NDArray[np.float32]:
     """Return the shares `(n, h, w)` that single planes are chosen by: those of weights and focus, meant over 3 × 3 px.
 
     Shares of the image say what a pixel is like, the focus how deep it lies; alone, each is wrong more often.
     """
-    assert fused.weights is not None
-    weights = fused.weights[0].float().cpu().numpy()
-    focus = weights if fused.focus is None else fused.focus[0].float().cpu().numpy()
+    shares = weights if focus is None else ((share + other) / 2 for share, other in zip(weights, focus, strict=True))
     kernel = np.full(2 * _NEIGHBOURS + 1, 1 / (2 * _NEIGHBOURS + 1), dtype=np.float32)
-    return np.stack(
-        [
-            smooth(np.pad((share + other) / 2, _NEIGHBOURS, mode="symmetric"), kernel)
-            for share, other in zip(weights, focus, strict=True)
-        ]
-    )
+    return np.stack([smooth(np.pad(share, _NEIGHBOURS, mode="symmetric"), kernel) for share in shares])
 
 
 def _area(box: Box) -> int:

@@ -80,9 +80,8 @@ class Region:
         """Return `(n, h, w)` grey of a box that may reach beyond the region, where it is mirrored."""
         inside = overlap(box, self.box)
         usable = self.ready.usable().planes
-        return mirrored(
-            self.ready.grey_of(usable if chosen is None else [usable[plane] for plane in chosen], inside), box, inside
-        )
+        planes = usable if chosen is None else [usable[plane] for plane in chosen]
+        return mirrored(self.ready.grey_of(planes, inside), box, inside)
 
 
 def look(example: Example, *, register: Register = "off") -> list[Region]:
@@ -159,8 +158,9 @@ def _look_at_planes(ready: PreparedStack) -> tuple[NDArray[np.float32], float, t
 
 def _recounted(painted: NDArray[Any], ready: PreparedStack) -> NDArray[np.int16]:
     """Return a painted map with planes counted from 1 among the usable ones; the others are taken off it."""
+    usable = ready.usable().planes
     table = np.zeros(ready.n_planes + 1, dtype=np.int16)
-    table[1 + np.array(ready.usable().planes)] = 1 + np.arange(ready.usable().n_planes)
+    table[1 + np.array(usable)] = 1 + np.arange(len(usable))
     return np.asarray(table[painted])
 
 
@@ -175,8 +175,9 @@ def _as_grey(reference: NDArray[Any], ready: PreparedStack) -> NDArray[np.float3
         image = image @ luma(image.shape[-1])
     whole = ready.stack.whole
     mean = np.zeros((whole.height, whole.width))
-    for plane in ready.usable().planes:
-        mean += ready.grey(whole, plane)[0] / ready.usable().n_planes
+    usable = ready.usable().planes
+    for plane in usable:
+        mean += ready.grey(whole, plane)[0] / len(usable)
     low, target = (ndimage.gaussian_filter(part, _LOW_PASS)[::4, ::4].ravel() for part in (image, mean))
     spread = low.var()
     gain = float(((low - low.mean()) * (target - target.mean())).mean() / spread) if spread > 0 else 1.0
