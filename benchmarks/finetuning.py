@@ -24,11 +24,11 @@ import torch
 
 from benchmarks.setting import RESULTS, describe_setting, real_images, save
 from napari_swinfusion import simulate
+from napari_swinfusion.memory import keep_freed_memory
 from napari_swinfusion.pipeline import as_stack
 from napari_swinfusion.simulation import Camera
 from napari_swinfusion.training.data.examples import Data, Example
 from napari_swinfusion.training.finetuning import check, run_finetuning
-from napari_swinfusion.training.memory import keep_freed_memory
 from napari_swinfusion.training.parts import build_parts, measure
 from napari_swinfusion.training.processes import Crew
 from napari_swinfusion.training.settings import FinetuneConfig

@@ -75,8 +75,8 @@ def train(
         given = {"base": start, "recipe": recipe, "epochs": epochs, "minutes": minutes}
         _tell_plan(data, held_out, given | chosen, as_json)
         return
+    from napari_swinfusion.memory import keep_freed_memory
     from napari_swinfusion.training.finetuning import finetune
-    from napari_swinfusion.training.memory import keep_freed_memory
 
     keep_freed_memory()
     with cancel_on_interrupt() as cancel, progress_bar(shown=not quiet) as bar:

@@ -23,6 +23,7 @@ from napari_swinfusion.decide.filters import smooth
 from napari_swinfusion.decide.guards import NoiseFloor, noise_floor
 from napari_swinfusion.decide.painted import MARGIN, likeness_shares
 from napari_swinfusion.errors import InputError, ModelError, OutOfMemoryError
+from napari_swinfusion.memory import keep_freed_bands
 from napari_swinfusion.networks import FusionNetwork
 from napari_swinfusion.progress import CancelToken, Progress, ProgressCallback
 from napari_swinfusion.tiling import Box, Tile, halved, padded_size, plan_tiles, surround
@@ -105,6 +106,8 @@ class NetworkDecider:
                 f"'{self.info.name}' takes {takes} planes, not {planes.n_planes}"
                 " (those that are left out do not count)."
             )
+        if self.device.type == "cpu":
+            keep_freed_bands()
         floor = noise_floor(planes) if self._paints else None
         work = self._first_tiles(planes)
         report = _Report(progress, cancel, planes.height * planes.width)

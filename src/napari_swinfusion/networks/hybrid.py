@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from napari_swinfusion.networks.base import Fused, FusionNetwork, NetworkConfig, NetworkInfo
 from napari_swinfusion.networks.blocks.adaptive_windows import AdaptiveSwinStage, adaptive_layers
-from napari_swinfusion.networks.blocks.bands import bands, in_one_piece
+from napari_swinfusion.networks.blocks.bands import bands, in_one_piece, on_huge_pages
 from napari_swinfusion.networks.blocks.entry import Block
 from napari_swinfusion.networks.blocks.layer_norm import LayerNorm
 from napari_swinfusion.networks.blocks.mergers import make_merger
@@ -141,7 +141,7 @@ class HybridFusionNet(FusionNetwork):
                 if in_one_piece(planes):
                     return embedded
                 if tokens is None:
-                    tokens = embedded.new_empty(b, n, h // patch, w // patch, self.config.dim)
+                    tokens = on_huge_pages(embedded, b, n, h // patch, w // patch, self.config.dim)
                 tokens[:, i : i + step, band.start // patch : band.stop // patch] = embedded
         assert tokens is not None
         return tokens
@@ -167,7 +167,7 @@ class HybridFusionNet(FusionNetwork):
         if in_one_piece(planes):
             shares = self._score(planes, mean, tokens, step, slice(None)).softmax(2)
             return Fused((shares[0] * planes).sum(1), *shares.unbind(0))
-        shares, image = planes.new_empty(2, *planes.shape), torch.empty_like(planes[:, 0])
+        shares, image = on_huge_pages(planes, 2, *planes.shape), torch.empty_like(planes[:, 0])
         for band in bands(planes, multiple=patch, halo=patch):
             self.tell(1 - (1 - band.start / planes.shape[2]) / (len(self.stages) + 2))
             rows, kept = slice(band.read_start, band.read_stop), slice(band.start, band.stop)
@@ -182,7 +182,7 @@ class HybridFusionNet(FusionNetwork):
         patch, parts = self.config.patch_size, []
         for i in range(0, planes.shape[1], step):
             one = slice(i, i + step)
-            seen = rearrange(self.up(tokens[:, one]), "b n h w (i j c) -> b n (h i) (w j) c", i=patch, j=patch)
+            seen = rearrange(self.up(tokens[:, one]), "b n h w (i j c) -> b n h w i j c", i=patch, j=patch)
             detail = _convolved(self.detail, _beside(planes[:, one], mean), seen)
             mixed = _convolved(self.mix, detail)[:, :, kept]
             if torch.is_grad_enabled():
@@ -199,12 +199,18 @@ def _beside(planes: Tensor, mean: Tensor) -> Tensor:
     return torch.stack([planes, mean.expand_as(planes)], dim=-1)
 
 
-def _convolved(convolution: nn.Module, image: Tensor, plus: Tensor | None = None) -> Tensor:
+def _convolved(convolution: nn.Module, image: Tensor, patches: Tensor | None = None) -> Tensor:
     # (b, n, h, w, c) in and out: channels last everywhere, so that patches and linear layers need no transposing.
     b, n = image.shape[:2]
     flat = convolution(rearrange(image, "b n h w c -> (b n) c h w"))
-    if plus is not None:
-        flat.add_(rearrange(plus, "b n h w c -> (b n) c h w"))
+    if patches is not None:
+        seen = rearrange(flat, "(b n) c (h i) (w j) -> b n h w i j c", b=b, i=patches.shape[4], j=patches.shape[5])
+        if torch.is_grad_enabled():
+            # Gradients of a view that is changed in place are copied several times.
+            laid_out = rearrange(patches, "b n h w i j c -> b n (h i) (w j) c")
+            flat.add_(rearrange(laid_out, "b n h w c -> (b n) c h w"))
+        else:
+            seen.add_(patches)
     # Before the view: gradients of what changes a view in place are copied several times.
     result: Tensor = rearrange(flat.relu_(), "(b n) c h w -> b n h w c", b=b, n=n)
     return result

@@ -79,20 +79,25 @@ def _block_means(values: NDArray[Any], step: int, bad: NDArray[np.bool_] | None)
     # Sums of a few 16-bit values are exact in float32; wider types need float64.
     working = np.float32 if values.dtype.itemsize <= 2 else np.float64
     pixels = values.astype(working)
-    height, width = values.shape
-    rows, columns = np.arange(0, height, step), np.arange(0, width, step)
 
     def block_sums(pixels: NDArray[Any]) -> NDArray[Any]:
-        if step == 1:
-            return pixels
-        return np.asarray(np.add.reduceat(np.add.reduceat(pixels, rows, axis=0), columns, axis=1))
+        return _sums_of_rows(_sums_of_rows(pixels, step).T, step).T
 
     if bad is None:
-        counts = np.outer(np.diff([*rows, height]), np.diff([*columns, width]))
-        return np.asarray(block_sums(pixels) / counts.astype(working))
+        height, width = (_sums_of_rows(np.ones(side, dtype=working), step) for side in values.shape)
+        return np.asarray(block_sums(pixels) / np.outer(height, width))
     counts = block_sums((~bad).astype(working))
     pixels[bad] = 0
     return np.asarray(np.divide(block_sums(pixels), counts, out=np.full_like(counts, np.nan), where=counts > 0))
+
+
+def _sums_of_rows(values: NDArray[Any], step: int) -> NDArray[Any]:
+    # Of each `step` rows, and of what is left. Many times faster than numpy's `reduceat`.
+    whole = len(values) // step * step
+    sums: NDArray[Any] = values[:whole].reshape(-1, step, *values.shape[1:]).sum(axis=1)
+    if whole == len(values):
+        return sums
+    return np.concatenate([sums, values[whole:].sum(axis=0, keepdims=True)])
 
 
 def _is_constant(values: NDArray[np.generic], sample: NDArray[np.float64]) -> bool:

@@ -21,11 +21,11 @@ import torch
 import typer
 
 from napari_swinfusion.errors import CancelledError
+from napari_swinfusion.memory import keep_freed_memory
 from napari_swinfusion.networks import build_network
 from napari_swinfusion.training.events import Control, EventLog
 from napari_swinfusion.training.jobs import run_job
 from napari_swinfusion.training.loop import TrainingConfig
-from napari_swinfusion.training.memory import keep_freed_memory
 from napari_swinfusion.training.pretraining import train
 from napari_swinfusion.training.settings import read_settings
 from napari_swinfusion.training.textures import bundled_textures, file_textures

@@ -16,7 +16,6 @@ import math
 from typing import Any, Literal
 
 import torch
-from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -118,8 +117,9 @@ class WindowAttention(nn.Module):
         context
             Where keys and values come from, shaped like `windows`; None is self-attention.
         """
+        t, heads = windows.shape[-2], self.num_heads
         query, key, value = (
-            rearrange(part, "... t (h d) -> (...) t h d", h=self.num_heads) for part in self._project(windows, context)
+            part.view(-1, t, heads, part.shape[-1] // heads) for part in self._project(windows, context)
         )
         if self.similarity == "cosine":
             temperature = self.log_temperature.clamp(max=math.log(MAX_TEMPERATURE)).exp().squeeze(-1)
