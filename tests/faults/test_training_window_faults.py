@@ -99,6 +99,13 @@ def test_D14_a_training_that_is_stopped_by_closing_can_be_resumed(dock, make_tra
     assert again._result is not None
 
 
+@pytest.mark.skipif(os.name == "nt", reason="nice values")
+def test_a_training_lets_the_window_go_first(dock, qtbot):
+    assert start(dock, qtbot).nice() > psutil.Process().nice()
+    dock.stop()
+    wait_for(dock, qtbot, lambda: not dock.running)
+
+
 def test_D8_a_killed_training_is_told_and_goes_on_from_its_checkpoint(dock, qtbot):
     child = start(dock, qtbot)
     dock.pause()
