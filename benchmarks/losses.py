@@ -34,7 +34,7 @@ from napari_swinfusion.training.samples import draw_batch, draw_length
 from napari_swinfusion.training.textures import bundled_textures
 
 NETWORK = {"stem_channels": 8, "dim": 32, "depths": [2]}
-PLANES_PER_STEP, CROP, RATE, WARM_UP = 8, 64, 3e-3, 30
+PLANES_PER_STEP, LONGEST, CROP, RATE, WARM_UP = 8, 16, 64, 3e-3, 30
 PHOTONS, PLANES, SIDE, FIRST_SEED = (20_000, 1_000), (3, 7), 192, 9_500_001
 PAIR_SIDE, CLOSE_UP = 512, (slice(300, 812), slice(400, 912))
 
@@ -83,7 +83,7 @@ def train(chosen: dict[str, Variant], steps: int) -> dict[str, FusionNetwork]:
     textures = list(bundled_textures().values())
     for step in range(steps):
         generator = torch.Generator().manual_seed(step)
-        n = draw_length(generator)
+        n = draw_length(generator, LONGEST)
         batch = draw_batch(generator, n=n, size=CROP, planes_per_step=PLANES_PER_STEP, textures=textures)
         rate = RATE * min((step + 1) / WARM_UP, 1) * 0.5 * (1 + math.cos(math.pi * step / steps))
         for name, network in networks.items():

@@ -35,7 +35,7 @@ from napari_swinfusion.weights import read_header, read_model, save_model
 PLAIN: dict[str, Any] = {"stem_channels": 8, "dim": 32, "depths": [2]}
 # As the shipped weights of that name.
 SHARES: dict[str, Any] = {"upscale": 1, "output": "weights", "value_range": 16.0}
-PLANES_PER_STEP, CROP, RATE, WARM_UP = 8, 64, 2e-3, 0.05
+PLANES_PER_STEP, LONGEST, CROP, RATE, WARM_UP = 8, 16, 64, 2e-3, 0.05
 PROFILE_PLANES, PROFILE_SIDE = 2, 256
 # Beyond this a network takes no more than a few steps in the minutes that the others need.
 MOST_PARAMETERS = 5_000_000
@@ -96,7 +96,7 @@ def train(network: FusionNetwork, seconds: float) -> int:
 
 def _draw(step: int, most: int | None, size: int, textures: list[Tensor]) -> Batch:
     generator = torch.Generator().manual_seed(step)
-    n = draw_length(generator)
+    n = draw_length(generator, LONGEST)
     n = n if most is None else min(n, most)
     return draw_batch(generator, n=n, size=size, planes_per_step=PLANES_PER_STEP, textures=textures)
 

@@ -275,7 +275,7 @@ def test_samples_are_what_a_network_will_meet(textures: dict[str, Tensor]) -> No
         seen.add(n)
         assert batch.planes.shape[1] == n
         assert (h, w) == (48, 48)
-        assert 2 <= n <= 16
+        assert 2 <= n <= 32
         assert batch.clean.shape == batch.planes.shape
         assert batch.truth.shape == (b, h, w)
         assert all(torch.isfinite(part).all() for part in (batch.planes, batch.clean, batch.truth, batch.noise))

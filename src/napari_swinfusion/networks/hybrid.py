@@ -203,15 +203,14 @@ def _convolved(convolution: nn.Module, image: Tensor, patches: Tensor | None = N
     # (b, n, h, w, c) in and out: channels last everywhere, so that patches and linear layers need no transposing.
     b, n = image.shape[:2]
     flat = convolution(rearrange(image, "b n h w c -> (b n) c h w"))
-    if patches is not None:
-        seen = rearrange(flat, "(b n) c (h i) (w j) -> b n h w i j c", b=b, i=patches.shape[4], j=patches.shape[5])
-        if torch.is_grad_enabled():
-            # Gradients of a view that is changed in place are copied several times.
-            laid_out = rearrange(patches, "b n h w i j c -> b n (h i) (w j) c")
-            flat.add_(rearrange(laid_out, "b n h w c -> (b n) c h w"))
-        else:
-            seen.add_(patches)
-    # Before the view: gradients of what changes a view in place are copied several times.
+    # Gradients of a view that is changed in place are copied several times; without them, patches that are added to a
+    # view need not be laid out as an image first.
+    if patches is not None and torch.is_grad_enabled():
+        laid_out = rearrange(patches, "b n h w i j c -> b n (h i) (w j) c")
+        flat.add_(rearrange(laid_out, "b n h w c -> (b n) c h w"))
+    elif patches is not None:
+        i, j = patches.shape[4:6]
+        rearrange(flat, "(b n) c (h i) (w j) -> b n h w i j c", b=b, i=i, j=j).add_(patches)
     result: Tensor = rearrange(flat.relu_(), "(b n) c h w -> b n h w c", b=b, n=n)
     return result
 

@@ -18,7 +18,7 @@ from napari_swinfusion.training.events import EventLog, Wish
 from napari_swinfusion.training.loop import Trainer, TrainingConfig, run
 from napari_swinfusion.training.objective import objective
 from napari_swinfusion.training.processes import join_crew
-from napari_swinfusion.training.samples import Batch, draw_batch
+from napari_swinfusion.training.samples import MOST_PLANES, Batch, draw_batch
 from napari_swinfusion.weights import save_model
 
 # What fuses planes two by two learns from short stacks: more of them are drawn for the same cost.
@@ -33,7 +33,7 @@ class SimulatedStacks:
     """
 
     textures: list[Tensor]
-    most: int = 12
+    most: int = MOST_PLANES
     pixel_sizes: tuple[float, ...] = ()
 
     def draw(self, generator: torch.Generator, n: int, size: int, planes_per_step: int) -> Batch:

@@ -29,7 +29,7 @@ SHARES = {
 }
 # Steps between planes, depths of field: wider than what microscopists should choose, because they do.
 STEP_RANGE = (0.25, 2.5)
-MOST_PLANES = 16
+MOST_PLANES = 32
 # A plane that shows nothing is in focus nowhere.
 _NOWHERE = 1e3
 
@@ -65,9 +65,9 @@ class Batch:
         return Batch(**{name: part.to(device) for name, part in parts if part is not None})
 
 
-def draw_length(generator: torch.Generator) -> int:
-    """Return a number of planes from 2 to `MOST_PLANES`, short stacks more often."""
-    weights = torch.tensor([1 / n**0.7 for n in range(2, MOST_PLANES + 1)])
+def draw_length(generator: torch.Generator, most: int = MOST_PLANES) -> int:
+    """Return a number of planes from 2 to `most`, short stacks more often."""
+    weights = torch.tensor([1 / n**0.7 for n in range(2, most + 1)])
     return int(torch.multinomial(weights, 1, generator=generator)) + 2
 
 
