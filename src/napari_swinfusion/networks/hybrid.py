@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from napari_swinfusion.networks.base import Fused, FusionNetwork, NetworkConfig, NetworkInfo
 from napari_swinfusion.networks.blocks.adaptive_windows import AdaptiveSwinStage, adaptive_layers
-from napari_swinfusion.networks.blocks.bands import bands, in_one_piece, on_huge_pages
+from napari_swinfusion.networks.blocks.bands import bands, in_one_piece
 from napari_swinfusion.networks.blocks.entry import Block
 from napari_swinfusion.networks.blocks.layer_norm import LayerNorm
 from napari_swinfusion.networks.blocks.mergers import make_merger
@@ -141,7 +141,7 @@ class HybridFusionNet(FusionNetwork):
                 if in_one_piece(planes):
                     return embedded
                 if tokens is None:
-                    tokens = on_huge_pages(embedded, b, n, h // patch, w // patch, self.config.dim)
+                    tokens = embedded.new_empty(b, n, h // patch, w // patch, self.config.dim)
                 tokens[:, i : i + step, band.start // patch : band.stop // patch] = embedded
         assert tokens is not None
         return tokens
@@ -167,7 +167,7 @@ class HybridFusionNet(FusionNetwork):
         if in_one_piece(planes):
             shares = self._score(planes, mean, tokens, step, slice(None)).softmax(2)
             return Fused((shares[0] * planes).sum(1), *shares.unbind(0))
-        shares, image = on_huge_pages(planes, 2, *planes.shape), torch.empty_like(planes[:, 0])
+        shares, image = planes.new_empty(2, *planes.shape), torch.empty_like(planes[:, 0])
         for band in bands(planes, multiple=patch, halo=patch):
             self.tell(1 - (1 - band.start / planes.shape[2]) / (len(self.stages) + 2))
             rows, kept = slice(band.read_start, band.read_stop), slice(band.start, band.stop)

@@ -6,8 +6,6 @@ bands of a few megabytes avoid them and change no result.
 
 from __future__ import annotations
 
-import math
-import mmap
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -36,19 +34,6 @@ class Band:
 def in_one_piece(tensor: Tensor) -> bool:
     """Tell whether bands make no sense: while gradients are recorded, and off the CPU."""
     return torch.is_grad_enabled() or tensor.device.type != "cpu"
-
-
-def on_huge_pages(like: Tensor, *shape: int) -> Tensor:
-    """Return an empty tensor of the kind of `like`, a CPU tensor, for what outlives the bands.
-
-    On Linux it is fetched by a page fault for every 2 MiB that is written, not for every 4 KiB.
-    """
-    try:
-        pages = mmap.mmap(-1, math.prod(shape) * like.element_size(), flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-        pages.madvise(mmap.MADV_HUGEPAGE)
-    except (AttributeError, OSError):
-        return like.new_empty(shape)
-    return torch.frombuffer(pages, dtype=like.dtype).view(shape)
 
 
 def bands(like: Tensor, *, multiple: int, halo: int) -> Iterator[Band]:
