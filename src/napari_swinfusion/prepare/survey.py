@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from skimage.measure import block_reduce
 
 from napari_swinfusion.focal_stack import FocalStack
 
@@ -81,23 +82,14 @@ def _block_means(values: NDArray[Any], step: int, bad: NDArray[np.bool_] | None)
     pixels = values.astype(working)
 
     def block_sums(pixels: NDArray[Any]) -> NDArray[Any]:
-        return _sums_of_rows(_sums_of_rows(pixels, step).T, step).T
+        return np.asarray(block_reduce(pixels, step, np.sum))  # type: ignore[no-untyped-call]
 
     if bad is None:
-        height, width = (_sums_of_rows(np.ones(side, dtype=working), step) for side in values.shape)
-        return np.asarray(block_sums(pixels) / np.outer(height, width))
+        counts = np.outer(*(np.diff([*range(0, side, step), side]) for side in values.shape))
+        return np.asarray(block_sums(pixels) / counts.astype(working))
     counts = block_sums((~bad).astype(working))
     pixels[bad] = 0
     return np.asarray(np.divide(block_sums(pixels), counts, out=np.full_like(counts, np.nan), where=counts > 0))
-
-
-def _sums_of_rows(values: NDArray[Any], step: int) -> NDArray[Any]:
-    # Of each `step` rows, and of what is left. Many times faster than numpy's `reduceat`.
-    whole = len(values) // step * step
-    sums: NDArray[Any] = values[:whole].reshape(-1, step, *values.shape[1:]).sum(axis=1)
-    if whole == len(values):
-        return sums
-    return np.concatenate([sums, values[whole:].sum(axis=0, keepdims=True)])
 
 
 def _is_constant(values: NDArray[np.generic], sample: NDArray[np.float64]) -> bool:
