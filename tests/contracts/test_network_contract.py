@@ -15,6 +15,7 @@ from napari_swinfusion.networks import (
     FusionNetwork,
     architecture_of,
     build_network,
+    grow_network,
     list_architectures,
     list_presets,
 )
@@ -39,6 +40,10 @@ TINY: dict[str, tuple[str, dict[str, Any]]] = {
     "hybrid, adaptive windows": (
         "hybrid",
         {"stem_channels": 2, "dim": 8, "patch_size": 2, "depths": [2], "mlp_ratio": 1.0, "adaptive_windows": [2, 4, 8]},
+    ),
+    "hybrid, second look": (
+        "hybrid",
+        {"stem_channels": 2, "dim": 8, "patch_size": 2, "depths": [1], "mlp_ratio": 1.0, "second_look": 4},
     ),
     **{
         f"hybrid with {name}": (
@@ -250,6 +255,15 @@ def test_watch_hears_of_progress_and_may_stop_it(network: FusionNetwork) -> None
 def test_an_unknown_setting_names_the_nearest(name: str) -> None:
     with pytest.raises(ConfigError, match="did you mean 'mlp_ratio'"):
         build_network(name, {"mlp_ration": 8})
+
+
+def test_a_network_grows_and_keeps_what_it_knows() -> None:
+    small = build("hybrid")
+    grown = grow_network(small, {"second_look": 4}).eval()
+    assert grown.config.to_dict() == {**small.config.to_dict(), "second_look": 4}
+    torch.testing.assert_close(answered(grown(planes_of(small))), answered(small(planes_of(small))))
+    with pytest.raises(ConfigError, match=r"no place for .*embed\.weight"):
+        grow_network(small, {"dim": 16})
 
 
 def test_an_unknown_network_lists_the_known_ones() -> None:

@@ -21,7 +21,7 @@ from napari_swinfusion.training.loop import Trainer, TrainingConfig, run
 from napari_swinfusion.training.pretraining import SimulatedStacks, train, with_truth
 from napari_swinfusion.training.samples import draw_batch, draw_length
 from napari_swinfusion.training.textures import bundled_textures, file_textures
-from napari_swinfusion.weights import read_header
+from napari_swinfusion.weights import read_header, save_model
 
 TINY = {"stem_channels": 4, "dim": 8, "num_heads": 1, "depths": [2]}
 CONFIG = TrainingConfig(
@@ -295,9 +295,14 @@ def test_textures_come_from_files_too(real_data: Path) -> None:
         assert texture.std() > 0.02
 
 
-def call_process(folder: Path, settings: str) -> list[dict[str, Any]]:
-    command = [sys.executable, "-m", "napari_swinfusion.training", "-o", str(folder), "--steps", "1"]
-    command += ["--config", json.dumps(TINY), "--settings", settings]
+SMALL = {"size": 32, "late_size": 32, "planes_per_step": 6, "half": False}
+
+
+def call_process(
+    folder: Path, settings: str, *options: str, config: dict[str, Any] | None = None
+) -> list[dict[str, Any]]:
+    command = [sys.executable, "-m", "napari_swinfusion.training", "-o", str(folder), "--steps", "1", *options]
+    command += ["--config", json.dumps(TINY if config is None else config), "--settings", settings]
     done = subprocess.run(command, capture_output=True, text=True, timeout=250)
     events = [json.loads(line) for line in done.stdout.splitlines()]
     assert done.returncode == (events[-1]["event"] == "error"), done.stderr
@@ -305,10 +310,21 @@ def call_process(folder: Path, settings: str) -> list[dict[str, Any]]:
 
 
 def test_settings_of_the_process_take_a_seed_and_refuse_what_they_do_not_know(tmp_path: Path) -> None:
-    small = {"size": 32, "late_size": 32, "planes_per_step": 6, "half": False}
-    call_process(tmp_path / "seeded", json.dumps({**small, "seed": 4}))
+    call_process(tmp_path / "seeded", json.dumps({**SMALL, "seed": 4}))
     story = read_header(tmp_path / "seeded" / "model.safetensors")["story"]
     assert story["training"]["seed"] == 4
     (error,) = call_process(tmp_path / "unknown", '{"lerning_rate": 0.1}')
     assert error["kind"] == "ConfigError"
     assert error["text"] == "TrainingConfig has no setting 'lerning_rate'; did you mean 'learning_rate'?"
+
+
+def test_a_new_part_of_a_base_learns_alone(tmp_path: Path) -> None:
+    base = save_model(build_network("hybrid", TINY), tmp_path / "base.safetensors", {})
+    options = "--base", str(base), "--only", "second_look"
+    call_process(tmp_path / "grown", json.dumps(SMALL), *options, config={"second_look": 4})
+    before = load_model(base).state_dict()
+    after = load_model(tmp_path / "grown" / "model.safetensors").state_dict()
+    assert same_weights(before, {name: after[name] for name in before})
+    assert after["second_look.convolutions.4.weight"].any()
+    (error,) = call_process(tmp_path / "wrong", json.dumps(SMALL), *options[:3], "decoder", config={})
+    assert error["text"].startswith("The network has no part 'decoder'; it has stem, ")

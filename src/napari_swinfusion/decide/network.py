@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 
 from napari_swinfusion.decide.base import DeciderInfo, GreyPlanes, TileDecision
 from napari_swinfusion.decide.device import choose_device, is_out_of_memory, memory_budget, release_memory
-from napari_swinfusion.decide.filters import smooth
 from napari_swinfusion.decide.guards import NoiseFloor, noise_floor
 from napari_swinfusion.decide.painted import MARGIN, likeness_shares
 from napari_swinfusion.errors import InputError, ModelError, OutOfMemoryError
@@ -248,9 +247,18 @@ def _with_neighbours(weights: NDArray[np.float32], focus: NDArray[np.float32] | 
 
     Shares of the image say what a pixel is like, the focus how deep it lies; alone, each is wrong more often.
     """
-    shares = weights if focus is None else ((share + other) / 2 for share, other in zip(weights, focus, strict=True))
-    kernel = np.full(2 * _NEIGHBOURS + 1, 1 / (2 * _NEIGHBOURS + 1), dtype=np.float32)
-    return np.stack([smooth(np.pad(share, _NEIGHBOURS, mode="symmetric"), kernel) for share in shares])
+    around = np.empty((weights.shape[1] + 2, weights.shape[2] + 2), dtype=np.float32)
+    result = np.empty_like(weights)
+    for share, other, out in zip(weights, weights if focus is None else focus, result, strict=True):
+        np.add(share, other, out=around[1:-1, 1:-1])
+        around[0], around[-1] = around[1], around[-2]
+        around[:, 0], around[:, -1] = around[:, 1], around[:, -2]
+        rows = around[:-2] + around[1:-1]
+        rows += around[2:]
+        np.add(rows[:, :-2], rows[:, 1:-1], out=out)
+        out += rows[:, 2:]
+        out /= 18
+    return result
 
 
 def _area(box: Box) -> int:

@@ -31,6 +31,7 @@ from napari_swinfusion.networks.blocks.mixers import make_mixer
 from napari_swinfusion.networks.blocks.mixers.residual import MixerResidual
 from napari_swinfusion.networks.blocks.plane_exchange import PlaneExchange
 from napari_swinfusion.networks.blocks.reach import Cells, Layer, grid_of, reach_through, scaled
+from napari_swinfusion.networks.blocks.second_look import SecondLook
 from napari_swinfusion.networks.blocks.swin import SwinStage
 
 
@@ -56,6 +57,8 @@ class HybridFusionConfig(NetworkConfig):
         A name of `MERGERS`, or None for the mean of the planes.
     mixer
         A name of `MIXERS`, or None. Some blocks see the whole image; the network then has no finite reach.
+    second_look
+        Channels of the second look at the shares, or 0 for none.
     """
 
     stem_channels: int = 12
@@ -68,6 +71,7 @@ class HybridFusionConfig(NetworkConfig):
     adaptive_windows: tuple[int, ...] = ()
     merger: str | None = None
     mixer: str | None = None
+    second_look: int = 0
 
 
 class HybridFusionNet(FusionNetwork):
@@ -99,6 +103,7 @@ class HybridFusionNet(FusionNetwork):
         self.detail = nn.Conv2d(2, c, 5, padding=2)
         self.mix = nn.Conv2d(c, c, 3, padding=1)
         self.score = nn.Linear(c, 2)
+        self.second_look = SecondLook(config.second_look) if config.second_look else None
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         layers = _layers(config, mergers, mixers)
         self.info = NetworkInfo(
@@ -133,8 +138,7 @@ class HybridFusionNet(FusionNetwork):
         for band in bands(planes, multiple=patch, halo=len(self.stem)):
             self.tell(band.start / h / (len(self.stages) + 2))
             for i in range(0, n, step):
-                rows = slice(band.read_start, band.read_stop)
-                detail = _beside(planes[:, i : i + step, rows], mean[:, :, rows])
+                detail = _beside(band.read(planes[:, i : i + step]), band.read(mean))
                 for convolution in self.stem:
                     detail = _convolved(convolution, detail)
                 embedded: Tensor = self.embed_norm(self.embed(_in_patches(detail[:, :, band.kept], patch).flatten(-3)))
@@ -165,18 +169,22 @@ class HybridFusionNet(FusionNetwork):
     def _decode(self, planes: Tensor, mean: Tensor, tokens: Tensor, step: int) -> Fused:
         patch = self.config.patch_size
         if in_one_piece(planes):
-            shares = self._score(planes, mean, tokens, step, slice(None)).softmax(2)
-            return Fused((shares[0] * planes).sum(1), *shares.unbind(0))
-        shares, image = planes.new_empty(2, *planes.shape), torch.empty_like(planes[:, 0])
+            weights, focus = self._score(planes, mean, tokens, step, slice(None)).softmax(2).unbind(0)
+            if self.second_look is not None:
+                weights = self.second_look(planes, mean, weights)
+            return Fused((weights * planes).sum(1), weights, focus)
+        shares = planes.new_empty(2, *planes.shape)
         for band in bands(planes, multiple=patch, halo=patch):
             self.tell(1 - (1 - band.start / planes.shape[2]) / (len(self.stages) + 2))
-            rows, kept = slice(band.read_start, band.read_stop), slice(band.start, band.stop)
             seen = tokens[:, :, band.read_start // patch : band.read_stop // patch]
-            scores = self._score(planes[:, :, rows], mean[:, :, rows], seen, step, band.kept)
-            shares[..., kept, :] = scores.softmax(2)
-            image[:, kept] = (shares[0, :, :, kept] * planes[:, :, kept]).sum(1)
+            scores = self._score(band.read(planes), band.read(mean), seen, step, band.kept)
+            band.of(shares).copy_(scores.softmax(2))
             del scores  # before the next are made
-        return Fused(image, *shares.unbind(0))
+        weights, focus = shares.unbind(0)
+        if self.second_look is not None:
+            weights = self.second_look(planes, mean, weights)
+        parts = [(band.of(weights) * band.of(planes)).sum(1) for band in bands(planes, multiple=1, halo=0)]
+        return Fused(torch.cat(parts, dim=-2), weights, focus)
 
     def _score(self, planes: Tensor, mean: Tensor, tokens: Tensor, step: int, kept: slice) -> Tensor:
         patch, parts = self.config.patch_size, []
@@ -239,4 +247,5 @@ def _layers(config: HybridFusionConfig, mergers: list[Block], mixers: list[Block
             [layer for block in chosen[i : i + 1] for layer in block.layers] for chosen in (mergers, mixers)
         )
         tokens += [*before, *windows, *after]
-    return [2, Cells(config.patch_size), *scaled(tokens, config.patch_size), Cells(config.patch_size), 1]
+    again = SecondLook.layers if config.second_look else ()
+    return [2, Cells(config.patch_size), *scaled(tokens, config.patch_size), Cells(config.patch_size), 1, *again]

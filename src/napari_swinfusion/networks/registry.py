@@ -5,7 +5,7 @@ from __future__ import annotations
 from difflib import get_close_matches
 from typing import Any
 
-from napari_swinfusion.errors import ModelError
+from napari_swinfusion.errors import ConfigError, ModelError
 from napari_swinfusion.networks.base import FusionNetwork, NetworkConfig
 from napari_swinfusion.networks.hybrid import HybridFusionNet
 from napari_swinfusion.networks.restormer import Restormer
@@ -43,6 +43,25 @@ def architecture_of(network: FusionNetwork) -> str:
         if type(network) is known:
             return name
     raise ModelError(f"{type(network).__name__} is not a registered network; known are {', '.join(_ARCHITECTURES)}.")
+
+
+def grow_network(network: FusionNetwork, changes: dict[str, Any]) -> FusionNetwork:
+    """Return a network like `network` but for `changes` of its configuration, with all of its weights.
+
+    Parts that it does not have begin afresh.
+
+    Raises
+    ------
+    ConfigError
+        If `changes` has an unknown key or an impossible value, or some of the weights find no place any more.
+    """
+    grown = build_network(architecture_of(network), {**network.config.to_dict(), **changes})
+    weights, places = network.state_dict(), grown.state_dict()
+    lost = [name for name, weight in weights.items() if name not in places or places[name].shape != weight.shape]
+    if lost:
+        raise ConfigError(f"With these settings the network has no place for {', '.join(lost[:5])}.")
+    grown.load_state_dict({**places, **weights})
+    return grown
 
 
 def build_network(name: str, config: dict[str, Any] | None = None) -> FusionNetwork:

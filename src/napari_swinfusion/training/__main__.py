@@ -20,12 +20,13 @@ from typing import Annotated, Any
 import torch
 import typer
 
-from napari_swinfusion.errors import CancelledError
+from napari_swinfusion.errors import CancelledError, ConfigError
 from napari_swinfusion.memory import keep_freed_memory
-from napari_swinfusion.networks import build_network
+from napari_swinfusion.networks import build_network, grow_network
 from napari_swinfusion.training.events import Control, EventLog
 from napari_swinfusion.training.jobs import run_job
 from napari_swinfusion.training.loop import TrainingConfig
+from napari_swinfusion.training.parts import freeze
 from napari_swinfusion.training.pretraining import train
 from napari_swinfusion.training.settings import read_settings
 from napari_swinfusion.training.textures import bundled_textures, file_textures
@@ -45,11 +46,12 @@ def main(
         Path | None, typer.Option("--out", "-o", help="Folder of checkpoint, log and model; resumed if it exists.")
     ] = None,
     architecture: Annotated[str, typer.Option(help="Registered network.")] = "hybrid",
-    config: Annotated[str, typer.Option(help="Settings of the network, JSON.")] = "{}",
+    config: Annotated[str, typer.Option(help="Settings of the network, JSON; with a base those that are new.")] = "{}",
     steps: Annotated[int, typer.Option(help="Optimiser steps.")] = TrainingConfig.steps,
     seed: Annotated[int, typer.Option(help="Seed of weights and samples.")] = 0,
     settings: Annotated[str, typer.Option(help="Further settings, JSON; they win over options.")] = "{}",
     base: Annotated[str | None, typer.Option(help="Shipped model or file to start from, not from nothing.")] = None,
+    only: Annotated[str | None, typer.Option(help="Part of the network that learns; the rest stays.")] = None,
     texture: Annotated[list[Path] | None, typer.Option(help="Further sharp images to cut textures from.")] = None,
     threads: Annotated[int, typer.Option(help="Threads of each process.")] = 1,
 ) -> None:
@@ -69,7 +71,13 @@ def main(
         else:
             training = TrainingConfig.from_dict({"steps": steps, "seed": seed, **read_settings(settings)})
             torch.manual_seed(training.seed)
-            network = load_model(base) if base else build_network(architecture, json.loads(config))
+            changes = json.loads(config)
+            network = grow_network(load_model(base), changes) if base else build_network(architecture, changes)
+            if only:
+                parts = dict(network.named_children())
+                if only not in parts:
+                    raise ConfigError(f"The network has no part '{only}'; it has {', '.join(parts)}.")
+                freeze(network, tuple(parts.keys() - {only}))
             if torch.cuda.is_available():
                 network.cuda()
             textures = bundled_textures() | file_textures(texture or [])

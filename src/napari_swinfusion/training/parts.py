@@ -78,7 +78,7 @@ def build_parts(report: DataReport, config: FinetuneConfig, crew: Crew) -> Parts
         network, architecture = build_network(config.architecture, config.network), config.architecture
     else:
         network, architecture = load_model(config.base), read_header(find_model(config.base))["architecture"]
-    _freeze(network, config.frozen)
+    freeze(network, config.frozen)
     recipe = get_recipe(config.recipe, config.recipe_weights)
     most = min(network.info.planes[1] or MOST_PLANES, MOST_PLANES)
     watching, judging = held_out_crops(report.held_out, most=JUDGED, planes=most)
@@ -237,7 +237,14 @@ def _crop_size(config: FinetuneConfig, network: FusionNetwork) -> int:
     return max(wanted // multiple, 1) * multiple
 
 
-def _freeze(network: FusionNetwork, names: tuple[str, ...]) -> None:
+def freeze(network: FusionNetwork, names: tuple[str, ...]) -> None:
+    """Keep the parts `names` of `network` as they are while the rest learns.
+
+    Raises
+    ------
+    ConfigError
+        If there is no part of a name, or nothing is left to learn.
+    """
     modules = dict(network.named_children())
     for name in names:
         if name not in modules:

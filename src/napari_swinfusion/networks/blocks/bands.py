@@ -30,13 +30,21 @@ class Band:
         """The rows to keep of what was computed from the rows that were read."""
         return slice(self.start - self.read_start, self.stop - self.read_start)
 
+    def of(self, image: Tensor) -> Tensor:
+        """Return the rows `start:stop` of `image` `(..., h, w)`, a view."""
+        return image[..., self.start : self.stop, :]
+
+    def read(self, image: Tensor) -> Tensor:
+        """Return the rows of `image` `(..., h, w)` that are read for these, a view."""
+        return image[..., self.read_start : self.read_stop, :]
+
 
 def in_one_piece(tensor: Tensor) -> bool:
     """Tell whether bands make no sense: while gradients are recorded, and off the CPU."""
     return torch.is_grad_enabled() or tensor.device.type != "cpu"
 
 
-def bands(like: Tensor, *, multiple: int, halo: int) -> Iterator[Band]:
+def bands(like: Tensor, *, multiple: int, halo: int, pixels: int = BAND_PIXELS) -> Iterator[Band]:
     """Cut the rows of `like` `(..., h, w)` into bands, or into one where `in_one_piece`.
 
     Parameters
@@ -45,9 +53,11 @@ def bands(like: Tensor, *, multiple: int, halo: int) -> Iterator[Band]:
         Bands start at multiples of this many rows.
     halo
         Rows read beyond a band on either side, where the image has them.
+    pixels
+        Of a band without its halo, about.
     """
     rows, columns = like.shape[-2:]
-    height = rows if in_one_piece(like) else max(BAND_PIXELS // (columns * multiple), 1) * multiple
+    height = rows if in_one_piece(like) else max(pixels // (columns * multiple), 1) * multiple
     for start in range(0, rows, height):
         stop = min(start + height, rows)
         yield Band(start, stop, max(start - halo, 0), min(stop + halo, rows))
