@@ -4,7 +4,7 @@ After document 003 (HybridFusionNet: CNN + SwinV2 with a decision mask), for any
 share one encoder, exchange what they see along z and get a score for each pixel; a softmax over the planes is the
 share of each. Two planes are n = 2, and the document's mask is then `weights[:, 0]`. Deviations: patches of 4 px
 instead of 2 (a quarter of the tokens; convolutions at full resolution carry the detail past them), a second score that
-says which single plane is truest, and no resizing.
+says which single plane is truest, no resizing, and by choice a second look at the shares, beside the image they make.
 
 By name it takes parts of document 002 in: a merger makes one map of the planes before each exchange, which the planes
 are compared with in place of their mean; a mixer works on each plane after each stage. And with several window sizes
