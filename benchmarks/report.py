@@ -153,13 +153,13 @@ def _real(results: Results) -> str:
     return "\n\n".join(parts)
 
 
-def _by_level(metrics: dict[str, int]) -> Callable[[Results], str]:
-    """Return a table maker for results by level, and then by method."""
+def _by_level(metrics: dict[str, int], *, of: str = "stacks") -> Callable[[Results], str]:
+    """Return a table maker for results by level, and then by method, each a mean `of` things."""
 
     def make(results: Results) -> str:
         levels = {key: value for key, value in results.items() if key not in ("setting", "networks")}
-        stacks = next(iter(next(iter(levels.values()))["methods"].values()))[next(iter(metrics))]["n"]
-        return f"{' / '.join(metrics)}, mean over {stacks} stacks:\n\n" + _across(levels, metrics)
+        count = next(iter(next(iter(levels.values()))["methods"].values()))[next(iter(metrics))]["n"]
+        return f"{' / '.join(metrics)}, mean over {count} {of}:\n\n" + _across(levels, metrics)
 
     return make
 
@@ -196,6 +196,7 @@ TITLES = {
     "simulated": "Simulated stacks",
     "spread": "Defocus spread: RMSE round occlusion edges, % of white",
     "background": "Flat background",
+    "specks": "Lone specks: contrast kept",
     "lamp": "Lamp drift of 5 %: PSNR lost, dB",
     "robustness": "Robustness",
     "pairs": "Photograph pairs",
@@ -206,6 +207,7 @@ TABLES: dict[str, Callable[[Results], str]] = {
     "simulated": _simulated,
     "spread": _by_level({"rmse": 2}),
     "background": _by_level({"sd": 2, "sd over the best plane": 2, "steps": 4}),
+    "specks": _by_level({"kept": 2}, of="specks"),
     "lamp": _by_level({"loss": 2}),
     "robustness": _robustness,
     "pairs": _pairs,

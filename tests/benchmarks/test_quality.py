@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from benchmarks import background, defocus_spread, goals, real, report, robustness, scenes, simulated
+from benchmarks import background, defocus_spread, goals, real, report, robustness, scenes, simulated, specks
 from benchmarks.methods import Contest, decision_steps, make_contest, spread, table
 from napari_swinfusion import fuse
 from napari_swinfusion.decide.registry import make_decider
@@ -143,3 +143,25 @@ def test_goals_are_told_of_all_that_is_kept(kept: dict) -> None:
 def test_goals_compare_in_the_right_direction() -> None:
     assert goals.Goal(what="", asked=0.85, measured=0.8, at_least=False).met
     assert not goals.Goal(what="", asked=53, measured=52.9, at_least=True).met
+
+
+def test_specks_are_small_dark_enough_and_alone() -> None:
+    truth = np.full((120, 120), 800.0, np.float32)
+    truth[30:33, 30:33] -= 100
+    truth[30:33, 80:83] -= 20  # too faint
+    truth[80:90, 30:40] -= 100  # too large
+    truth[80:83, 80:83] -= 100  # two of them
+    truth[80:83, 86:89] -= 100
+    truth[60:63, 2:5] -= 100  # at the border
+    (speck,) = specks.find_specks(SimpleNamespace(truth=truth, white=1000.0))
+    (rows, columns), own = speck
+    assert truth[rows, columns][own].tolist() == [700.0] * 9
+    faded = (truth + 800) / 2
+    assert specks._contrast(faded, speck) / specks._contrast(truth, speck) == pytest.approx(0.5)
+
+
+def test_specks_fade_where_planes_are_averaged(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(specks, "ROUNDS", 6)
+    monkeypatch.setattr(specks, "PHOTONS", (20_000,))
+    kept = specks.measure(FEW, [])["20000"]["methods"]
+    assert kept["mean"]["kept"]["mean"] < 0.6 < kept["tenengrad-argmax"]["kept"]["mean"]
