@@ -247,6 +247,7 @@ def _with_neighbours(weights: NDArray[np.float32], focus: NDArray[np.float32] | 
 
     Shares of the image say what a pixel is like, the focus how deep it lies; alone, each is wrong more often.
     """
+    # 3 × 3 px are `_NEIGHBOURS` on each side. One buffer serves all planes: fresh ones cost more than the sums.
     around = np.empty((weights.shape[1] + 2, weights.shape[2] + 2), dtype=np.float32)
     result = np.empty_like(weights)
     for share, other, out in zip(weights, weights if focus is None else focus, result, strict=True):
