@@ -283,6 +283,21 @@ def test_samples_are_what_a_network_will_meet(textures: dict[str, Tensor]) -> No
     assert len(seen) > 3
 
 
+def test_a_specimen_is_taken_several_times(textures: dict[str, Tensor]) -> None:
+    generator = torch.Generator().manual_seed(0)
+    batch = draw_batch(generator, n=3, size=48, planes_per_step=15, textures=list(textures.values()), takes=2)
+
+    def alike(images: Tensor) -> list[float]:
+        return [abs(float(torch.corrcoef(images[i : i + 2].flatten(1))[0, 1])) for i in range(len(images) - 1)]
+
+    assert len(batch.planes) == 5
+    first, across, second, _ = alike(batch.truth)
+    assert min(first, second) > 0.9 > across
+    # The light, the camera and its noise are others each time.
+    assert max(alike((batch.planes - batch.clean).mean(1))) < 0.5
+    assert len(set(batch.noise.tolist())) == 5
+
+
 def test_textures_come_from_files_too(real_data: Path) -> None:
     found = file_textures(
         [real_data / "micro_sharp" / "skimage_coins.png", real_data / "micro_sharp" / "BPAE_actin_float32.tif"]

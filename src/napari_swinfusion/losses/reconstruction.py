@@ -16,7 +16,7 @@ def gradient_l1(image: Tensor, truth: Tensor) -> Tensor:
     return error.diff(dim=-2).abs().mean((-2, -1)) + error.diff(dim=-1).abs().mean((-2, -1))
 
 
-def log_error(image: Tensor, truth: Tensor, *, gradient_share: float = 0.5, floor: float = 5e-4) -> Tensor:
+def log_error(image: Tensor, truth: Tensor, *, gradient_share: float = 0.5, floor: float = 1e-4) -> Tensor:
     """Return `log(floor + l1 + gradient_share · gradient_l1)` for each sample, `(b,)`.
 
     Quality is judged in decibels: the logarithm makes a tenth less error count alike on a clean and on a noisy
@@ -28,7 +28,7 @@ def log_error(image: Tensor, truth: Tensor, *, gradient_share: float = 0.5, floo
 class LogError(nn.Module):
     """`log_error` with its `gradient_share` and `floor`."""
 
-    def __init__(self, gradient_share: float = 0.5, floor: float = 5e-4) -> None:
+    def __init__(self, gradient_share: float = 0.5, floor: float = 1e-4) -> None:
         super().__init__()
         self.gradient_share, self.floor = gradient_share, floor
 

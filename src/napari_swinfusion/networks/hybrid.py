@@ -21,6 +21,7 @@ import torch
 from einops import rearrange
 from torch import Tensor, nn
 
+from napari_swinfusion.errors import ConfigError
 from napari_swinfusion.networks.base import Fused, FusionNetwork, NetworkConfig, NetworkInfo
 from napari_swinfusion.networks.blocks.adaptive_windows import AdaptiveSwinStage, adaptive_layers
 from napari_swinfusion.networks.blocks.bands import bands, in_one_piece
@@ -31,7 +32,7 @@ from napari_swinfusion.networks.blocks.mixers import make_mixer
 from napari_swinfusion.networks.blocks.mixers.residual import MixerResidual
 from napari_swinfusion.networks.blocks.plane_exchange import PlaneExchange
 from napari_swinfusion.networks.blocks.reach import Cells, Layer, grid_of, reach_through, scaled
-from napari_swinfusion.networks.blocks.second_look import SecondLook
+from napari_swinfusion.networks.blocks.second_look import SecondLook, look_layers
 from napari_swinfusion.networks.blocks.swin import SwinStage
 
 
@@ -59,6 +60,8 @@ class HybridFusionConfig(NetworkConfig):
         A name of `MIXERS`, or None. Some blocks see the whole image; the network then has no finite reach.
     second_look
         Channels of the second look at the shares, or 0 for none.
+    second_look_blocks
+        Residual blocks at quarter resolution in it; with these it looks at the focus, too.
     """
 
     stem_channels: int = 12
@@ -72,6 +75,7 @@ class HybridFusionConfig(NetworkConfig):
     merger: str | None = None
     mixer: str | None = None
     second_look: int = 0
+    second_look_blocks: int = 0
 
 
 class HybridFusionNet(FusionNetwork):
@@ -103,7 +107,7 @@ class HybridFusionNet(FusionNetwork):
         self.detail = nn.Conv2d(2, c, 5, padding=2)
         self.mix = nn.Conv2d(c, c, 3, padding=1)
         self.score = nn.Linear(c, 2)
-        self.second_look = SecondLook(config.second_look) if config.second_look else None
+        self.second_look = _second_look(config)
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         layers = _layers(config, mergers, mixers)
         self.info = NetworkInfo(
@@ -171,7 +175,7 @@ class HybridFusionNet(FusionNetwork):
         if in_one_piece(planes):
             weights, focus = self._score(planes, mean, tokens, step, slice(None)).softmax(2).unbind(0)
             if self.second_look is not None:
-                weights = self.second_look(planes, mean, weights)
+                weights, focus = self.second_look(planes, mean, weights, focus)
             return Fused((weights * planes).sum(1), weights, focus)
         shares = planes.new_empty(2, *planes.shape)
         for band in bands(planes, multiple=patch, halo=patch):
@@ -182,7 +186,7 @@ class HybridFusionNet(FusionNetwork):
             del scores  # before the next are made
         weights, focus = shares.unbind(0)
         if self.second_look is not None:
-            weights = self.second_look(planes, mean, weights)
+            weights, focus = self.second_look(planes, mean, weights, focus)
         parts = [(band.of(weights) * band.of(planes)).sum(1) for band in bands(planes, multiple=1, halo=0)]
         return Fused(torch.cat(parts, dim=-2), weights, focus)
 
@@ -229,6 +233,12 @@ def _stage(config: HybridFusionConfig, depth: int) -> nn.Sequential:
     return SwinStage(config.dim, depth, config.num_heads, config.window_size, config.mlp_ratio)
 
 
+def _second_look(config: HybridFusionConfig) -> SecondLook | None:
+    if config.second_look_blocks and not config.second_look:
+        raise ConfigError("Blocks of a second look need channels: set second_look, too.")
+    return SecondLook(config.second_look, config.second_look_blocks) if config.second_look else None
+
+
 def _in_patches(image: Tensor, patch: int) -> Tensor:
     # A view (b, n, h, w, i, j, c) of the image.
     split: Tensor = rearrange(image, "b n (h i) (w j) c -> b n h w i j c", i=patch, j=patch)
@@ -247,5 +257,5 @@ def _layers(config: HybridFusionConfig, mergers: list[Block], mixers: list[Block
             [layer for block in chosen[i : i + 1] for layer in block.layers] for chosen in (mergers, mixers)
         )
         tokens += [*before, *windows, *after]
-    again = SecondLook.layers if config.second_look else ()
+    again = look_layers(config.second_look_blocks) if config.second_look else ()
     return [2, Cells(config.patch_size), *scaled(tokens, config.patch_size), Cells(config.patch_size), 1, *again]

@@ -29,12 +29,13 @@ _MOST_IN_PAIRS = 4
 class SimulatedStacks:
     """Draws stacks of up to `most` planes with known truth from sharp images `textures` `(h, w)`, values in [0, 1].
 
-    `pixel_sizes`, µm, are as for `draw_batch`.
+    `pixel_sizes`, µm, and `takes` are as for `draw_batch`.
     """
 
     textures: list[Tensor]
     most: int = MOST_PLANES
     pixel_sizes: tuple[float, ...] = ()
+    takes: int = 1
 
     def draw(self, generator: torch.Generator, n: int, size: int, planes_per_step: int) -> Batch:
         """Return stacks of `n` planes, or `most` where that is fewer."""
@@ -45,6 +46,7 @@ class SimulatedStacks:
             planes_per_step=planes_per_step,
             textures=self.textures,
             pixel_sizes=self.pixel_sizes,
+            takes=self.takes,
         )
 
 
@@ -87,7 +89,7 @@ def train(
     """
     folder.mkdir(parents=True, exist_ok=True)
     log = EventLog(folder, report)
-    stacks = SimulatedStacks(list(textures.values()))
+    stacks = SimulatedStacks(list(textures.values()), takes=config.takes)
     if network.info.pairwise:
         stacks = replace(stacks, most=_MOST_IN_PAIRS)
     trainer = Trainer(network, stacks, with_truth(config), config, crew=join_crew(), log=log)

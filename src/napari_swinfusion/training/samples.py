@@ -30,6 +30,9 @@ SHARES = {
 # Steps between planes, depths of field: wider than what microscopists should choose, because they do.
 STEP_RANGE = (0.25, 2.5)
 MOST_PLANES = 32
+# Photons at white: what cameras of microscopes see, and the light of photographs, in which no noise is left to see.
+SCARCE, AMPLE = (200, 400_000), (400_000, 40_000_000)
+_INNER = (..., slice(MARGIN, -MARGIN), slice(MARGIN, -MARGIN))
 # A plane that shows nothing is in focus nowhere.
 _NOWHERE = 1e3
 
@@ -79,27 +82,59 @@ def draw_batch(
     planes_per_step: int,
     textures: list[Tensor],
     pixel_sizes: Sequence[float] = (),
+    takes: int = 1,
 ) -> Batch:
     """Return stacks of `n` planes each, about `planes_per_step` planes of `size` px in all.
 
-    Each is seen with one of `pixel_sizes`, µm, or where there are none, with what is usual for its specimen.
+    Each is seen with one of `pixel_sizes`, µm, or where there are none, with what is usual for its specimen. A specimen
+    is taken up to `takes` times, each time with light, a camera and accidents of its own: drawing it costs most.
     """
     count = max(round(planes_per_step / n), 1)
-    samples = [_draw_sample(generator, size, n, textures, pixel_sizes) for _ in range(count)]
+    samples: list[tuple[Tensor, ...]] = []
+    while len(samples) < count:
+        most = min(takes, count - len(samples))
+        samples += _draw_samples(generator, size, n, textures, pixel_sizes, takes=most)
     return Batch(*(torch.stack(parts) for parts in zip(*samples, strict=True)))
 
 
-def _draw_sample(
-    generator: torch.Generator, size: int, n: int, textures: list[Tensor], pixel_sizes: Sequence[float]
-) -> tuple[Tensor, ...]:
+def _draw_samples(
+    generator: torch.Generator,
+    size: int,
+    n: int,
+    textures: list[Tensor],
+    pixel_sizes: Sequence[float],
+    *,
+    takes: int,
+) -> list[tuple[Tensor, ...]]:
     painter = Painter(size + 2 * MARGIN, size + 2 * MARGIN, generator, textures)
     preset = PRESETS[list(SHARES)[int(torch.multinomial(torch.tensor(list(SHARES.values())), 1, generator=generator))]]
     scene = _photographed(painter, compose(painter, preset, n))
     pixel_size = pixel_sizes[painter.integer(0, len(pixel_sizes) - 1)] if pixel_sizes else None
     microscope = sample_microscope(painter, preset, n, STEP_RANGE, pixel_size)
     view = View(microscope, painter.height, painter.width, max_blur=MARGIN)
+    seen = _Seen(
+        planes=render(scene, n, view),
+        truth=render_sharp(scene, view)[_INNER],
+        depth=depth_of(scene)[_INNER],
+    )
+    return [_take(painter, seen) for _ in range(takes)]
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What the microscope shows of a scene: `planes` with their margin, the rest without."""
+
+    planes: Tensor
+    truth: Tensor
+    depth: Tensor
+
+
+def _take(painter: Painter, seen: _Seen) -> tuple[Tensor, ...]:
+    """Return the parts of one sample of a `Batch`."""
+    generator, n = painter.generator, len(seen.planes)
+    size = len(seen.truth)
     camera = Camera(
-        photons=painter.log_uniform(200, 400_000),
+        photons=painter.log_uniform(*(AMPLE if painter.chance(0.15) else SCARCE)),
         read_noise=painter.uniform(0, 4),
         hot_pixels=1e-4 if painter.chance(0.15) else 0.0,
     )
@@ -109,13 +144,11 @@ def _draw_sample(
         vignetting=painter.uniform(0, 0.2),
         jitter=0.25 if painter.chance(0.2) else 0.0,
     )
-    inner = (..., slice(MARGIN, -MARGIN), slice(MARGIN, -MARGIN))
     shade = acquisition.shade(size, size)
-    rendered = render(scene, n, view)
     lamp = acquisition.lamp(n, generator)[:, None, None]
-    moved = shifted(rendered, acquisition.shifts(n, generator))[inner] * shade
+    moved = shifted(seen.planes, acquisition.shifts(n, generator))[_INNER] * shade
     noisy = camera.expose(moved * lamp, generator)
-    light, truth = rendered[inner] * shade, render_sharp(scene, view)[inner] * shade
+    light, truth = seen.planes[_INNER] * shade, seen.truth * shade
     if painter.chance(0.3):
         noisy = (noisy * 255).round() / 255
         if painter.chance(0.3):
@@ -131,7 +164,7 @@ def _draw_sample(
     if painter.chance(0.2):
         # Dark-ground and inverted contrast are as likely in the field as what the presets draw.
         noisy, light, truth = 1 - noisy, 1 - light, 1 - truth
-    distance = (order[:, None, None] - depth_of(scene)[inner]).abs()
+    distance = (order[:, None, None] - seen.depth).abs()
     if blank is not None:
         level = painter.uniform(0, 1) if painter.chance(0.5) else float(painter.integer(0, 1))
         light[blank] = level

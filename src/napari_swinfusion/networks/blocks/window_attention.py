@@ -24,7 +24,8 @@ from napari_swinfusion.networks.blocks.heads import check_heads
 
 Similarity = Literal["cosine", "dot"]
 
-MASKED = -100.0
+# The published networks take -100, whose exponential is a number that processors are slow with; this one has none.
+MASKED = -1000.0
 _SHORTEST = 1e-12
 MAX_TEMPERATURE = 100.0
 POSITION_HIDDEN = 128
