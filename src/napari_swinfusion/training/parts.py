@@ -34,7 +34,8 @@ from napari_swinfusion.weights import find_model, load_model, read_header, sha25
 USUAL_SIZE, USUAL_MINUTES = 128, 10.0
 FEWEST_STEPS_PER_EPOCH = 40
 
-_MEASURED_STEPS = 4
+# The first steps after a start take longer, and a few tell the cost by chance.
+_UNMEASURED_STEPS, _MEASURED_STEPS = 3, 8
 _RESERVE = 0.12  # Of the time, for validation and the judgement.
 
 
@@ -158,7 +159,8 @@ def measure(
     trainer = _trainer(trial, config, steps=1000, log=None)
     drawing = _Timed(trainer.source, clock)
     trainer.source = drawing
-    trainer.advance()
+    for _ in range(_UNMEASURED_STEPS):
+        trainer.advance()
     drawing.seconds, started = 0.0, clock()
     for _ in range(steps):
         trainer.advance()
@@ -221,7 +223,8 @@ def _source(report: DataReport, config: FinetuneConfig, *, most: int) -> Source:
     tiles = [torch.from_numpy(tile) for tile in sharp_tiles(report.training)]
     # As many photographs as tiles at most: the lab's own detail should be seen half of the time.
     photographs = list(bundled_textures().values())[: max(len(tiles), 4)]
-    simulated = SimulatedStacks([*tiles, *photographs], most, _pixel_sizes(report))
+    cameras = tuple(region.camera for region in report.training)
+    simulated = SimulatedStacks([*tiles, *photographs], most, _pixel_sizes(report), cameras=cameras)
     return MixedStacks(own, simulated, config.simulated_share)
 
 

@@ -14,6 +14,7 @@ from torch import Tensor
 from napari_swinfusion.errors import CancelledError
 from napari_swinfusion.losses.recipes import get_recipe
 from napari_swinfusion.networks import Fused, FusionNetwork
+from napari_swinfusion.training.data.cameras import CameraTraits
 from napari_swinfusion.training.events import EventLog, Wish
 from napari_swinfusion.training.loop import Trainer, TrainingConfig, run
 from napari_swinfusion.training.objective import objective
@@ -29,13 +30,14 @@ _MOST_IN_PAIRS = 4
 class SimulatedStacks:
     """Draws stacks of up to `most` planes with known truth from sharp images `textures` `(h, w)`, values in [0, 1].
 
-    `pixel_sizes`, µm, and `takes` are as for `draw_batch`.
+    `pixel_sizes`, µm, `takes` and `cameras` are as for `draw_batch`.
     """
 
     textures: list[Tensor]
     most: int = MOST_PLANES
     pixel_sizes: tuple[float, ...] = ()
     takes: int = 1
+    cameras: tuple[CameraTraits, ...] = ()
 
     def draw(self, generator: torch.Generator, n: int, size: int, planes_per_step: int) -> Batch:
         """Return stacks of `n` planes, or `most` where that is fewer."""
@@ -47,6 +49,7 @@ class SimulatedStacks:
             textures=self.textures,
             pixel_sizes=self.pixel_sizes,
             takes=self.takes,
+            cameras=self.cameras,
         )
 
 

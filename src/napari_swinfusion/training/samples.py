@@ -16,6 +16,7 @@ from napari_swinfusion.simulation.camera import Camera
 from napari_swinfusion.simulation.presets import PRESETS, compose, sample_microscope
 from napari_swinfusion.simulation.render import View, depth_of, render, render_sharp
 from napari_swinfusion.simulation.scene import Painter, Scene
+from napari_swinfusion.training.data.cameras import CameraTraits, camera_like
 
 MARGIN = 20
 # How often each specimen is drawn; opaque textured scenes teach selection, organoids and cells what to leave alone.
@@ -83,17 +84,19 @@ def draw_batch(
     textures: list[Tensor],
     pixel_sizes: Sequence[float] = (),
     takes: int = 1,
+    cameras: Sequence[CameraTraits] = (),
 ) -> Batch:
     """Return stacks of `n` planes each, about `planes_per_step` planes of `size` px in all.
 
     Each is seen with one of `pixel_sizes`, µm, or where there are none, with what is usual for its specimen. A specimen
-    is taken up to `takes` times, each time with light, a camera and accidents of its own: drawing it costs most.
+    is taken up to `takes` times, each time with light, a camera and accidents of its own: drawing it costs most. Where
+    there are `cameras`, half of the takes are as noisy as one of these, give or take.
     """
     count = max(round(planes_per_step / n), 1)
     samples: list[tuple[Tensor, ...]] = []
     while len(samples) < count:
         most = min(takes, count - len(samples))
-        samples += _draw_samples(generator, size, n, textures, pixel_sizes, takes=most)
+        samples += _draw_samples(generator, size, n, textures, pixel_sizes, cameras, takes=most)
     return Batch(*(torch.stack(parts) for parts in zip(*samples, strict=True)))
 
 
@@ -103,6 +106,7 @@ def _draw_samples(
     n: int,
     textures: list[Tensor],
     pixel_sizes: Sequence[float],
+    cameras: Sequence[CameraTraits],
     *,
     takes: int,
 ) -> list[tuple[Tensor, ...]]:
@@ -117,7 +121,7 @@ def _draw_samples(
         truth=render_sharp(scene, view)[_INNER],
         depth=depth_of(scene)[_INNER],
     )
-    return [_take(painter, seen) for _ in range(takes)]
+    return [_take(painter, seen, cameras) for _ in range(takes)]
 
 
 @dataclass(frozen=True)
@@ -129,15 +133,11 @@ class _Seen:
     depth: Tensor
 
 
-def _take(painter: Painter, seen: _Seen) -> tuple[Tensor, ...]:
+def _take(painter: Painter, seen: _Seen, cameras: Sequence[CameraTraits]) -> tuple[Tensor, ...]:
     """Return the parts of one sample of a `Batch`."""
     generator, n = painter.generator, len(seen.planes)
     size = len(seen.truth)
-    camera = Camera(
-        photons=painter.log_uniform(*(AMPLE if painter.chance(0.15) else SCARCE)),
-        read_noise=painter.uniform(0, 4),
-        hot_pixels=1e-4 if painter.chance(0.15) else 0.0,
-    )
+    camera = _camera(painter, seen.planes[_INNER], cameras)
     # What is left of drift after the planes were matched and registered.
     acquisition = Acquisition(
         lamp_drift=painter.uniform(0, 0.012),
@@ -171,6 +171,17 @@ def _take(painter: Painter, seen: _Seen) -> tuple[Tensor, ...]:
         noisy[blank] = level + noise * torch.randn(size, size, generator=generator)
         distance[blank] = _NOWHERE
     return noisy, light, truth, torch.tensor(noise), distance
+
+
+def _camera(painter: Painter, light: Tensor, cameras: Sequence[CameraTraits]) -> Camera:
+    if cameras and painter.chance(0.5):
+        traits = cameras[painter.integer(0, len(cameras) - 1)]
+        return camera_like(traits, light, times=painter.log_uniform(0.5, 2))
+    return Camera(
+        photons=painter.log_uniform(*(AMPLE if painter.chance(0.15) else SCARCE)),
+        read_noise=painter.uniform(0, 4),
+        hot_pixels=1e-4 if painter.chance(0.15) else 0.0,
+    )
 
 
 def _photographed(painter: Painter, scene: Scene) -> Scene:

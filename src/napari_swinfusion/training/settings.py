@@ -45,7 +45,8 @@ class FinetuneConfig(Config):
         either, 10 minutes.
     simulated_share
         Share of the steps on simulated stacks with known truth, drawn with the sharp tiles of the own images and,
-        where all state one, their pixel size: they keep what the base knows.
+        where all state one, their pixel size: they keep what the base knows. Half of them have the noise of the own
+        images, so they also teach what that camera adds.
     painted_weight
         Weight of painted planes beside the recipe.
     learning_rate, warm_up, weight_decay, average

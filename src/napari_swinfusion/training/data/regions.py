@@ -16,6 +16,7 @@ from napari_swinfusion.prepare import PreparedStack, prepare
 from napari_swinfusion.prepare.intensity import luma
 from napari_swinfusion.prepare.prepared import Register
 from napari_swinfusion.tiling import Box
+from napari_swinfusion.training.data.cameras import CameraTraits, traits_of
 from napari_swinfusion.training.data.examples import Example
 
 BLOCK = 16
@@ -42,6 +43,8 @@ class Region:
         `(ceil(h / 16), ceil(w / 16))`: the strongest mean squared gradient of any plane in each block of the image.
     noise
         Standard deviation of the camera's noise in the grey of the planes.
+    camera
+        What else their noise tells of the camera.
     truth
         float32 `(h, w)` of the whole image in the grey of the planes; None without a reference.
     painted
@@ -57,6 +60,7 @@ class Region:
     box: Box
     detail: NDArray[np.float32]
     noise: float
+    camera: CameraTraits
     truth: NDArray[np.float32] | None
     painted: NDArray[np.int16] | None
     hashes: tuple[str, ...]
@@ -99,6 +103,7 @@ def look(example: Example, *, register: Register = "off") -> list[Region]:
                 box=stack.whole,
                 detail=detail,
                 noise=noise,
+                camera=traits_of(ready.usable()),
                 truth=None if example.reference is None else _as_grey(example.reference, ready),
                 painted=painted if painted is not None and painted.any() else None,
                 hashes=hashes,
