@@ -43,6 +43,8 @@ class TrainingConfig(Config):
         Planes of a process and step, in stacks of 2 to 12.
     takes
         How often a simulated specimen of a step is taken, each time with a light and a camera of its own.
+    pairs
+        Share of the steps on pairs of photographs, simulated too: opaque scenes of two planes in ample light.
     size, late_size, late_share
         Side of the crops, px; the last `late_share` of the steps uses `late_size`.
     learning_rate, warm_up, weight_decay, clip
@@ -62,6 +64,7 @@ class TrainingConfig(Config):
     steps: int = 20_000
     planes_per_step: int = 16
     takes: int = 1
+    pairs: float = 0.0
     size: int = 128
     late_size: int = 192
     late_share: float = 0.2

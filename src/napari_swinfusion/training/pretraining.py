@@ -30,20 +30,24 @@ _MOST_IN_PAIRS = 4
 class SimulatedStacks:
     """Draws stacks of up to `most` planes with known truth from sharp images `textures` `(h, w)`, values in [0, 1].
 
-    `pixel_sizes`, µm, `takes` and `cameras` are as for `draw_batch`.
+    `pixel_sizes`, µm, `takes` and `cameras` are as for `draw_batch`. A draw is of pairs of photographs with the
+    probability `pairs`.
     """
 
     textures: list[Tensor]
     most: int = MOST_PLANES
     pixel_sizes: tuple[float, ...] = ()
     takes: int = 1
+    pairs: float = 0.0
     cameras: tuple[CameraTraits, ...] = ()
 
     def draw(self, generator: torch.Generator, n: int, size: int, planes_per_step: int) -> Batch:
         """Return stacks of `n` planes, or `most` where that is fewer."""
+        pairs = self.pairs > 0 and float(torch.rand((), generator=generator)) < self.pairs
         return draw_batch(
             generator,
-            n=min(n, self.most),
+            n=2 if pairs else min(n, self.most),
+            photographs=pairs,
             size=size,
             planes_per_step=planes_per_step,
             textures=self.textures,
@@ -92,7 +96,7 @@ def train(
     """
     folder.mkdir(parents=True, exist_ok=True)
     log = EventLog(folder, report)
-    stacks = SimulatedStacks(list(textures.values()), takes=config.takes)
+    stacks = SimulatedStacks(list(textures.values()), takes=config.takes, pairs=config.pairs)
     if network.info.pairwise:
         stacks = replace(stacks, most=_MOST_IN_PAIRS)
     trainer = Trainer(network, stacks, with_truth(config), config, crew=join_crew(), log=log)

@@ -28,6 +28,8 @@ SHARES = {
     "reflected": 0.2,
     "two-plane": 0.22,
 }
+# Of the scenes that stand for photographs.
+PHOTOGRAPHED = {"reflected": 0.3, "two-plane": 0.7}
 # Steps between planes, depths of field: wider than what microscopists should choose, because they do.
 STEP_RANGE = (0.25, 2.5)
 MOST_PLANES = 32
@@ -85,59 +87,58 @@ def draw_batch(
     pixel_sizes: Sequence[float] = (),
     takes: int = 1,
     cameras: Sequence[CameraTraits] = (),
+    photographs: bool = False,
 ) -> Batch:
     """Return stacks of `n` planes each, about `planes_per_step` planes of `size` px in all.
 
     Each is seen with one of `pixel_sizes`, µm, or where there are none, with what is usual for its specimen. A specimen
     is taken up to `takes` times, each time with light, a camera and accidents of its own: drawing it costs most. Where
-    there are `cameras`, half of the takes are as noisy as one of these, give or take.
+    there are `cameras`, half of the takes are as noisy as one of these, give or take. `photographs` are
+    of opaque scenes alone, in ample light.
     """
+    shares, ample = (PHOTOGRAPHED, 1.0) if photographs else (SHARES, 0.15)
     count = max(round(planes_per_step / n), 1)
     samples: list[tuple[Tensor, ...]] = []
     while len(samples) < count:
         most = min(takes, count - len(samples))
-        samples += _draw_samples(generator, size, n, textures, pixel_sizes, cameras, takes=most)
+        seen = _see(generator, size, n, textures, pixel_sizes, shares)
+        samples += [_take(seen, () if photographs else cameras, ample) for _ in range(most)]
     return Batch(*(torch.stack(parts) for parts in zip(*samples, strict=True)))
-
-
-def _draw_samples(
-    generator: torch.Generator,
-    size: int,
-    n: int,
-    textures: list[Tensor],
-    pixel_sizes: Sequence[float],
-    cameras: Sequence[CameraTraits],
-    *,
-    takes: int,
-) -> list[tuple[Tensor, ...]]:
-    painter = Painter(size + 2 * MARGIN, size + 2 * MARGIN, generator, textures)
-    preset = PRESETS[list(SHARES)[int(torch.multinomial(torch.tensor(list(SHARES.values())), 1, generator=generator))]]
-    scene = _photographed(painter, compose(painter, preset, n))
-    pixel_size = pixel_sizes[painter.integer(0, len(pixel_sizes) - 1)] if pixel_sizes else None
-    microscope = sample_microscope(painter, preset, n, STEP_RANGE, pixel_size)
-    view = View(microscope, painter.height, painter.width, max_blur=MARGIN)
-    seen = _Seen(
-        planes=render(scene, n, view),
-        truth=render_sharp(scene, view)[_INNER],
-        depth=depth_of(scene)[_INNER],
-    )
-    return [_take(painter, seen, cameras) for _ in range(takes)]
 
 
 @dataclass(frozen=True)
 class _Seen:
     """What the microscope shows of a scene: `planes` with their margin, the rest without."""
 
+    painter: Painter
     planes: Tensor
     truth: Tensor
     depth: Tensor
 
 
-def _take(painter: Painter, seen: _Seen, cameras: Sequence[CameraTraits]) -> tuple[Tensor, ...]:
+def _see(
+    generator: torch.Generator,
+    size: int,
+    n: int,
+    textures: list[Tensor],
+    pixel_sizes: Sequence[float],
+    shares: dict[str, float],
+) -> _Seen:
+    painter = Painter(size + 2 * MARGIN, size + 2 * MARGIN, generator, textures)
+    preset = PRESETS[list(shares)[int(torch.multinomial(torch.tensor(list(shares.values())), 1, generator=generator))]]
+    scene = _photographed(painter, compose(painter, preset, n))
+    pixel_size = pixel_sizes[painter.integer(0, len(pixel_sizes) - 1)] if pixel_sizes else None
+    microscope = sample_microscope(painter, preset, n, STEP_RANGE, pixel_size)
+    view = View(microscope, painter.height, painter.width, max_blur=MARGIN)
+    truth, depth = render_sharp(scene, view)[_INNER], depth_of(scene)[_INNER]
+    return _Seen(painter, render(scene, n, view), truth, depth)
+
+
+def _take(seen: _Seen, cameras: Sequence[CameraTraits], ample: float) -> tuple[Tensor, ...]:
     """Return the parts of one sample of a `Batch`."""
-    generator, n = painter.generator, len(seen.planes)
-    size = len(seen.truth)
-    camera = _camera(painter, seen.planes[_INNER], cameras)
+    painter, generator = seen.painter, seen.painter.generator
+    n, size = len(seen.planes), len(seen.truth)
+    camera = _camera(painter, seen.planes[_INNER], cameras, ample)
     # What is left of drift after the planes were matched and registered.
     acquisition = Acquisition(
         lamp_drift=painter.uniform(0, 0.012),
@@ -173,12 +174,12 @@ def _take(painter: Painter, seen: _Seen, cameras: Sequence[CameraTraits]) -> tup
     return noisy, light, truth, torch.tensor(noise), distance
 
 
-def _camera(painter: Painter, light: Tensor, cameras: Sequence[CameraTraits]) -> Camera:
+def _camera(painter: Painter, light: Tensor, cameras: Sequence[CameraTraits], ample: float) -> Camera:
     if cameras and painter.chance(0.5):
         traits = cameras[painter.integer(0, len(cameras) - 1)]
         return camera_like(traits, light, times=painter.log_uniform(0.5, 2))
     return Camera(
-        photons=painter.log_uniform(*(AMPLE if painter.chance(0.15) else SCARCE)),
+        photons=painter.log_uniform(*(AMPLE if painter.chance(ample) else SCARCE)),
         read_noise=painter.uniform(0, 4),
         hot_pixels=1e-4 if painter.chance(0.15) else 0.0,
     )

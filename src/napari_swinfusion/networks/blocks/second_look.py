@@ -29,8 +29,9 @@ _FAINT, _CLOSE = 1e-4, 0.05
 _FARTHEST, _STEEPEST = 3.0, 4.0
 # Fresh weights settle next to nothing: the logit below an even chance.
 _UNSETTLED = 4.0
-# One image passes here instead of many planes; wide bands spend less on their halos.
-_BAND_PIXELS = 12 * BAND_PIXELS
+# Convolutions see one image instead of many planes: in wide bands they spend less on halos. All planes together go
+# through in narrow ones, which stay in the cache.
+_WIDE, _NARROW = 12 * BAND_PIXELS, 4 * BAND_PIXELS
 # Where hints stop to grow, in standard errors.
 _PLAIN = 8.0
 
@@ -73,13 +74,13 @@ class SecondLook(nn.Module):
         if in_one_piece(planes):
             first = self._first(planes, mean, shares, focus)
             return self._changed(planes, shares, focus, first, self._verdict(first), shares + focus, slice(None))
-        narrow = list(bands(planes, multiple=2 * _PATCH, halo=1))
+        narrow = list(bands(planes, multiple=2 * _PATCH, halo=1, pixels=_NARROW // planes.shape[1]))
         seen = [self._first(*(band.of(part) for part in (planes, mean, shares, focus))) for band in narrow]
         first = torch.cat(seen, dim=-2)
         halo = reach_through(self.layers)
         assert halo is not None
         halo += -halo % (2 * _PATCH)
-        wide = bands(planes, multiple=2 * _PATCH, halo=halo, pixels=_BAND_PIXELS)
+        wide = bands(planes, multiple=2 * _PATCH, halo=halo, pixels=_WIDE)
         verdict = torch.cat([self._verdict(band.read(first))[..., band.kept, :] for band in wide], dim=-2)
         above: Tensor | None = None
         for band in narrow:
