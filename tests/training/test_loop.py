@@ -298,6 +298,16 @@ def test_a_specimen_is_taken_several_times(textures: dict[str, Tensor]) -> None:
     assert len(set(batch.noise.tolist())) == 5
 
 
+def test_pairs_of_photographs_are_drawn_as_often_as_asked(textures: dict[str, Tensor]) -> None:
+    generator = torch.Generator().manual_seed(0)
+    stacks = SimulatedStacks(list(textures.values()), pairs=0.5)
+    batches = [stacks.draw(generator, 3, 32, 6) for _ in range(24)]
+    pairs = [batch for batch in batches if batch.planes.shape[1] == 2]
+    assert 6 <= len(pairs) <= 18
+    assert all(batch.noise.max() < 0.01 for batch in pairs)
+    assert any(batch.noise.max() > 0.01 for batch in batches)
+
+
 def test_textures_come_from_files_too(real_data: Path) -> None:
     found = file_textures(
         [real_data / "micro_sharp" / "skimage_coins.png", real_data / "micro_sharp" / "BPAE_actin_float32.tif"]

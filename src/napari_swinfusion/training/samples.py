@@ -35,6 +35,7 @@ STEP_RANGE = (0.25, 2.5)
 MOST_PLANES = 32
 # Photons at white: what cameras of microscopes see, and the light of photographs, in which no noise is left to see.
 SCARCE, AMPLE = (200, 400_000), (400_000, 40_000_000)
+AMPLE_SHARE = 0.15
 _INNER = (..., slice(MARGIN, -MARGIN), slice(MARGIN, -MARGIN))
 # A plane that shows nothing is in focus nowhere.
 _NOWHERE = 1e3
@@ -93,10 +94,10 @@ def draw_batch(
 
     Each is seen with one of `pixel_sizes`, µm, or where there are none, with what is usual for its specimen. A specimen
     is taken up to `takes` times, each time with light, a camera and accidents of its own: drawing it costs most. Where
-    there are `cameras`, half of the takes are as noisy as one of these, give or take. `photographs` are
-    of opaque scenes alone, in ample light.
+    there are `cameras`, half of the takes are as noisy as one of these, give or take. `photographs` are of
+    opaque scenes alone, in ample light.
     """
-    shares, ample = (PHOTOGRAPHED, 1.0) if photographs else (SHARES, 0.15)
+    shares, ample = (PHOTOGRAPHED, 1.0) if photographs else (SHARES, AMPLE_SHARE)
     count = max(round(planes_per_step / n), 1)
     samples: list[tuple[Tensor, ...]] = []
     while len(samples) < count:
