@@ -62,7 +62,7 @@ class HybridFusionConfig(NetworkConfig):
     second_look
         Channels of the second look at the shares, or 0 for none.
     second_look_blocks
-        Residual blocks at quarter resolution in it; with these it looks at the focus, too.
+        Residual blocks at quarter resolution in it; with these it sees the focus, too.
     """
 
     stem_channels: int = 12
@@ -176,7 +176,7 @@ class HybridFusionNet(FusionNetwork):
         if in_one_piece(planes):
             weights, focus = self._score(planes, mean, tokens, step, slice(None)).softmax(2).unbind(0)
             if self.second_look is not None:
-                weights, focus = self.second_look(planes, mean, weights, focus)
+                weights = self.second_look(planes, mean, weights, focus)
             return Fused((weights * planes).sum(1), weights, focus)
         shares = planes.new_empty(2, *planes.shape)
         for band in bands(planes, multiple=patch, halo=patch):
@@ -187,7 +187,7 @@ class HybridFusionNet(FusionNetwork):
             del scores  # before the next are made
         weights, focus = shares.unbind(0)
         if self.second_look is not None:
-            weights, focus = self.second_look(planes, mean, weights, focus)
+            weights = self.second_look(planes, mean, weights, focus)
         parts = [(band.of(weights) * band.of(planes)).sum(1) for band in bands(planes, multiple=1, halo=0)]
         return Fused(torch.cat(parts, dim=-2), weights, focus)
 

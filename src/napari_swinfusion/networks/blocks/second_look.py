@@ -2,8 +2,8 @@
 
 Shares are first given plane by plane. Once they make an image, its surroundings tell how far off each of its pixels may
 be, as they tell a denoiser; planes whose values lie on the better side then get more. The image stays a convex mean of
-what was measured at that pixel. With blocks at quarter resolution it looks farther, and at the focus too: it moves the
-focus along z, and where there is hardly any noise it takes the shares that both agree on. Of our own design.
+what was measured at that pixel. With blocks at quarter resolution it looks farther, and at the focus too: where there
+is hardly any noise it takes the shares that both agree on. Of our own design.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ _DEPTH = 5
 _BEFORE_BLOCKS = 2  # convolutions
 _WIDER = 2  # channels of the blocks over those of the chain
 _SURROUNDINGS = 5  # px
-# Planes that differ by less, in the range of the planes, are left as they are; and depths, in planes.
-_FAINT, _CLOSE = 1e-4, 0.05
+# Planes that differ by less, in the range of the planes, are left as they are.
+_FAINT = 1e-4
 # In spreads, how far a plane counts as off, and the steepest preference of one spread over none: e to this power.
 _FARTHEST, _STEEPEST = 3.0, 4.0
 # Fresh weights settle next to nothing: the logit below an even chance.
@@ -44,17 +44,16 @@ class SecondLook(nn.Module):
     the tilt from the image's detail, its distance from the mean of the planes, and the spread, all in units of the
     image's standard error: so noise of any strength looks alike.
 
-    With blocks it tells two things more: a tilt of the focus along z, and how far to trade the shares for settled ones,
-    which are decisive and follow shares and focus alike. Then it also sees two other images, of the roots of the shares
-    and of the focus, the depth that the focus tells, and how large the standard error is. Fresh weights change next to
-    nothing.
+    With blocks it also tells how far to trade the shares for settled ones, which are decisive and follow shares and
+    focus alike. Then it sees two other images, of the roots of the shares and of the focus, the depth that the focus
+    tells, and how large the standard error is. Fresh weights change next to nothing.
 
     Parameters
     ----------
     channels
         Of the chain.
     blocks
-        Residual blocks of two convolutions at quarter resolution, amid the chain; 0 leaves the focus as it is.
+        Residual blocks of two convolutions at quarter resolution, amid the chain; 0 for none.
     """
 
     def __init__(self, channels: int, blocks: int = 0) -> None:
@@ -65,15 +64,14 @@ class SecondLook(nn.Module):
         self.farther = _Farther(channels, blocks) if blocks else None
         self.layers = look_layers(blocks)
 
-    def forward(self, planes: Tensor, mean: Tensor, shares: Tensor, focus: Tensor) -> tuple[Tensor, Tensor]:
-        """Return new shares and focus for `planes` and their first `shares` and `focus` `(b, n, h, w)`.
+    def forward(self, planes: Tensor, mean: Tensor, shares: Tensor, focus: Tensor) -> Tensor:
+        """Return new shares for `planes` and their first `shares` and `focus` `(b, n, h, w)`.
 
-        `mean` `(b, 1, h, w)` is that of the planes. `shares` and `focus` are overwritten, unless they are
-        `in_one_piece`.
+        `mean` `(b, 1, h, w)` is that of the planes. `shares` are overwritten, unless they are `in_one_piece`.
         """
         if in_one_piece(planes):
             first = self._first(planes, mean, shares, focus)
-            return self._changed(planes, shares, focus, first, self._verdict(first), shares + focus, slice(None))
+            return self._changed(planes, shares, first, self._verdict(first), shares + focus, slice(None))
         narrow = list(bands(planes, multiple=2 * _PATCH, halo=1, pixels=_NARROW // planes.shape[1]))
         seen = [self._first(*(band.of(part) for part in (planes, mean, shares, focus))) for band in narrow]
         first = torch.cat(seen, dim=-2)
@@ -88,10 +86,9 @@ class SecondLook(nn.Module):
             if above is not None:  # The row above is overwritten by now.
                 both[..., :1, :] = above
             above = both[..., band.kept, :][..., -1:, :].clone()
-            own, sights = (band.of(shares), band.of(focus)), (band.of(first), band.of(verdict))
-            for part, new in zip(own, self._changed(band.of(planes), *own, *sights, both, band.kept), strict=True):
-                part.copy_(new)
-        return shares, focus
+            own = band.of(shares)
+            own.copy_(self._changed(band.of(planes), own, band.of(first), band.of(verdict), both, band.kept))
+        return shares
 
     def _first(self, planes: Tensor, mean: Tensor, shares: Tensor, focus: Tensor) -> Tensor:
         """Return `(b, c, h, w)`: the first image, the spread of the planes about it, its variance, the mean.
@@ -106,7 +103,7 @@ class SecondLook(nn.Module):
         return torch.cat(parts, dim=1)
 
     def _verdict(self, first: Tensor) -> Tensor:
-        """Return `(b, c, h, w)`: the tilt of the shares; with blocks, also that of the focus, and the settled part."""
+        """Return `(b, c, h, w)`: the tilt of the shares; with blocks, also how far to trade them for settled ones."""
         image, spread, variance, mean = torch.chunk(first[:, :4], 4, dim=1)
         error = (_surroundings(variance) + 1e-9).sqrt()
         before, after = self.convolutions[:_BEFORE_BLOCKS], self.convolutions[_BEFORE_BLOCKS:-1]
@@ -121,32 +118,25 @@ class SecondLook(nn.Module):
         for convolution in after:
             seen = convolution(seen).relu_()
         shift = _at_full_size(self.convolutions[-1](seen), error) * error
-        tilt = _limited(shift / (spread + _FAINT))
+        tilt = _STEEPEST * (shift / (spread + _FAINT) / _STEEPEST).tanh()
         if self.farther is None:
             return tilt
-        along_z, settled = torch.chunk(_at_full_size(self.farther.last(seen), error), 2, dim=1)
-        return torch.cat([tilt, _limited(along_z), (settled - _UNSETTLED).sigmoid()], dim=1)
+        settled = _at_full_size(self.farther.last(seen), error) - _UNSETTLED
+        return torch.cat([tilt, settled.sigmoid()], dim=1)
 
     def _changed(
-        self,
-        planes: Tensor,
-        shares: Tensor,
-        focus: Tensor,
-        first: Tensor,
-        verdict: Tensor,
-        both: Tensor,
-        kept: slice,
-    ) -> tuple[Tensor, Tensor]:
+        self, planes: Tensor, shares: Tensor, first: Tensor, verdict: Tensor, both: Tensor, kept: slice
+    ) -> Tensor:
         # `both` is the sum of shares and focus; it holds the rows around, which are not `kept`.
-        shares = _tilted(planes, shares, first[:, 0:1], first[:, 1:2] + _FAINT, verdict[:, 0:1])
-        if self.farther is not None:
-            shares = shares.lerp(_settled(both)[..., kept, :], verdict[:, 2:3])
-            focus = _tilted(_places(planes), focus, first[:, 4:5], first[:, 5:6] + _CLOSE, verdict[:, 1:2])
-        return shares, focus
+        image, spread, tilt = first[:, 0:1], first[:, 1:2], verdict[:, 0:1]
+        off = ((planes - image) / (spread + _FAINT)).clamp(-_FARTHEST, _FARTHEST)
+        new = shares * (tilt * off).exp()
+        new = new / new.sum(1, keepdim=True)
+        return new if self.farther is None else new.lerp(_settled(both)[..., kept, :], verdict[:, 1:2])
 
 
 class _Farther(nn.Module):
-    """What blocks add to the chain: more hints, the blocks themselves, and what is told of the focus."""
+    """What blocks add to the chain: more hints, the blocks themselves, and how far to settle."""
 
     def __init__(self, channels: int, blocks: int) -> None:
         super().__init__()
@@ -155,7 +145,7 @@ class _Farther(nn.Module):
         self.down = _convolution(channels, wide, side=2)
         self.blocks = nn.ModuleList(_convolution(wide, wide) for _ in range(2 * blocks))
         self.up = _convolution(wide, 4 * channels, side=1)
-        self.last = _convolution(channels, 2 * _PATCH**2)
+        self.last = _convolution(channels, _PATCH**2)
         for silent in (self.more, self.up, self.last, *self.blocks[1::2]):
             nn.init.zeros_(_weight(silent))
 
@@ -213,12 +203,6 @@ def _places(planes: Tensor) -> Tensor:
     return torch.arange(planes.shape[1], dtype=planes.dtype, device=planes.device)[None, :, None, None]
 
 
-def _tilted(values: Tensor, shares: Tensor, mean: Tensor, spread: Tensor, tilt: Tensor) -> Tensor:
-    off = ((values - mean) / spread).clamp(-_FARTHEST, _FARTHEST)
-    new = shares * (tilt * off).exp()
-    return new / new.sum(1, keepdim=True)
-
-
 def _settled(both: Tensor) -> Tensor:
     """Return decisive shares: the fourth power of `both` `(b, n, h, w)`, meant over 3 × 3 px, normalised."""
     padded = functional.pad(both, (1, 1, 1, 1), mode="replicate")
@@ -233,10 +217,6 @@ def _hints(parts: list[Tensor], unit: Tensor) -> Tensor:
 
 def _at_full_size(seen: Tensor, like: Tensor) -> Tensor:
     return functional.pixel_shuffle(seen, _PATCH).to(like.dtype)
-
-
-def _limited(tilt: Tensor) -> Tensor:
-    return _STEEPEST * (tilt / _STEEPEST).tanh()
 
 
 def _surroundings(image: Tensor) -> Tensor:
