@@ -71,7 +71,8 @@ class SecondLook(nn.Module):
         """
         if in_one_piece(planes):
             first = self._first(planes, mean, shares, focus)
-            return self._changed(planes, shares, first, self._verdict(first), shares + focus, slice(None))
+            settled = None if self.farther is None else _settled(shares + focus)
+            return _changed(planes, shares, first, self._verdict(first), settled)
         narrow = list(bands(planes, multiple=2 * _PATCH, halo=1, pixels=_NARROW // planes.shape[1]))
         seen = [self._first(*(band.of(part) for part in (planes, mean, shares, focus))) for band in narrow]
         first = torch.cat(seen, dim=-2)
@@ -80,14 +81,16 @@ class SecondLook(nn.Module):
         halo += -halo % (2 * _PATCH)
         wide = bands(planes, multiple=2 * _PATCH, halo=halo, pixels=_WIDE)
         verdict = torch.cat([self._verdict(band.read(first))[..., band.kept, :] for band in wide], dim=-2)
-        above: Tensor | None = None
+        above = settled = None
         for band in narrow:
-            both = band.read(shares) + band.read(focus)
-            if above is not None:  # The row above is overwritten by now.
-                both[..., :1, :] = above
-            above = both[..., band.kept, :][..., -1:, :].clone()
+            if self.farther is not None:
+                both = band.read(shares) + band.read(focus)
+                if above is not None:  # The row above is overwritten by now.
+                    both[..., :1, :] = above
+                above = both[..., band.kept, :][..., -1:, :].clone()
+                settled = _settled(both)[..., band.kept, :]
             own = band.of(shares)
-            own.copy_(self._changed(band.of(planes), own, band.of(first), band.of(verdict), both, band.kept))
+            own.copy_(_changed(band.of(planes), own, band.of(first), band.of(verdict), settled))
         return shares
 
     def _first(self, planes: Tensor, mean: Tensor, shares: Tensor, focus: Tensor) -> Tensor:
@@ -123,16 +126,6 @@ class SecondLook(nn.Module):
             return tilt
         settled = _at_full_size(self.farther.last(seen), error) - _UNSETTLED
         return torch.cat([tilt, settled.sigmoid()], dim=1)
-
-    def _changed(
-        self, planes: Tensor, shares: Tensor, first: Tensor, verdict: Tensor, both: Tensor, kept: slice
-    ) -> Tensor:
-        # `both` is the sum of shares and focus; it holds the rows around, which are not `kept`.
-        image, spread, tilt = first[:, 0:1], first[:, 1:2], verdict[:, 0:1]
-        off = ((planes - image) / (spread + _FAINT)).clamp(-_FARTHEST, _FARTHEST)
-        new = shares * (tilt * off).exp()
-        new = new / new.sum(1, keepdim=True)
-        return new if self.farther is None else new.lerp(_settled(both)[..., kept, :], verdict[:, 1:2])
 
 
 class _Farther(nn.Module):
@@ -196,6 +189,14 @@ def _about_mean(values: Tensor, shares: Tensor) -> tuple[Tensor, Tensor, Tensor]
     weighted = shares * off
     spread = ((weighted * off).sum(1, keepdim=True) + 1e-10).sqrt()
     return mean, spread, weighted.square().sum(1, keepdim=True)
+
+
+def _changed(planes: Tensor, shares: Tensor, first: Tensor, verdict: Tensor, settled: Tensor | None) -> Tensor:
+    image, spread, tilt = first[:, 0:1], first[:, 1:2], verdict[:, 0:1]
+    off = ((planes - image) / (spread + _FAINT)).clamp(-_FARTHEST, _FARTHEST)
+    new = shares * (tilt * off).exp()
+    new = new / new.sum(1, keepdim=True)
+    return new if settled is None else new.lerp(settled, verdict[:, 1:2])
 
 
 def _places(planes: Tensor) -> Tensor:
