@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import Tensor
@@ -24,6 +26,16 @@ def look_and_shares(
 def disturb(look: SecondLook) -> None:
     for parameter in look.parameters():
         torch.nn.init.normal_(parameter, std=0.2)
+
+
+def after_learning(look: SecondLook, errors: Callable[[], tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+    """Return both errors, after the look has learned to make the first one small."""
+    optimizer = torch.optim.Adam(look.parameters(), lr=3e-3)
+    for _ in range(150):
+        optimizer.zero_grad()
+        errors()[0].backward()
+        optimizer.step()
+    return errors()
 
 
 @both_kinds
@@ -86,7 +98,6 @@ def test_blocks_need_channels() -> None:
 def test_it_learns_to_choose_by_noise(blocks: int) -> None:
     """Of a flat field it can learn what no plane alone tells: which values are nearer to their surroundings."""
     look, _ = look_and_shares(blocks, channels=8)
-    optimizer = torch.optim.Adam(look.parameters(), lr=3e-3)
     generator = torch.Generator().manual_seed(1)
 
     def errors() -> tuple[Tensor, Tensor]:
@@ -95,18 +106,13 @@ def test_it_learns_to_choose_by_noise(blocks: int) -> None:
         image = (look(planes, mean, shares, shares) * planes).sum(1)
         return (image - 0.5).abs().mean(), (mean - 0.5).abs().mean()
 
-    for _ in range(150):
-        optimizer.zero_grad()
-        errors()[0].backward()
-        optimizer.step()
-    learned, plain = errors()
+    learned, plain = after_learning(look, errors)
     assert learned < 0.75 * plain
 
 
 def test_it_learns_to_settle_where_there_is_no_noise() -> None:
     """Shares that hesitate between a sharp plane and a wrong one, although the focus knows, are traded for its own."""
     look, _ = look_and_shares(1, channels=8)
-    optimizer = torch.optim.Adam(look.parameters(), lr=3e-3)
     generator = torch.Generator().manual_seed(1)
 
     def errors() -> tuple[Tensor, Tensor]:
@@ -116,9 +122,5 @@ def test_it_learns_to_settle_where_there_is_no_noise() -> None:
         images = ((new * planes).sum(1) for new in (look(planes, planes.mean(1, keepdim=True), shares, focus), shares))
         return tuple((image - truth).abs().mean() for image in images)  # type: ignore[return-value]
 
-    for _ in range(150):
-        optimizer.zero_grad()
-        errors()[0].backward()
-        optimizer.step()
-    learned, plain = errors()
+    learned, plain = after_learning(look, errors)
     assert learned < 0.5 * plain

@@ -40,7 +40,7 @@ class TrainingConfig(Config):
     steps
         Optimiser steps; the learning rate falls to zero over them on a cosine.
     planes_per_step
-        Planes of a process and step, in stacks of 2 to 12.
+        Planes of a process and step, in stacks of 2 to 32.
     takes
         How often a simulated specimen of a step is taken, each time with a light and a camera of its own.
     pairs

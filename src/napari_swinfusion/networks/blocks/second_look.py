@@ -62,7 +62,9 @@ class SecondLook(nn.Module):
         self.convolutions = nn.ModuleList(_convolution(c_in, c_out) for c_in, c_out in pairwise(sizes))
         nn.init.zeros_(_weight(self.convolutions[-1]))
         self.farther = _Farther(channels, blocks) if blocks else None
-        self.layers = look_layers(blocks)
+        reach = reach_through(look_layers(blocks))
+        assert reach is not None
+        self._halo = reach + -reach % (2 * _PATCH)
 
     def forward(self, planes: Tensor, mean: Tensor, shares: Tensor, focus: Tensor) -> Tensor:
         """Return new shares for `planes` and their first `shares` and `focus` `(b, n, h, w)`.
@@ -76,10 +78,7 @@ class SecondLook(nn.Module):
         narrow = list(bands(planes, multiple=2 * _PATCH, halo=1, pixels=_NARROW // planes.shape[1]))
         seen = [self._first(*(band.of(part) for part in (planes, mean, shares, focus))) for band in narrow]
         first = torch.cat(seen, dim=-2)
-        halo = reach_through(self.layers)
-        assert halo is not None
-        halo += -halo % (2 * _PATCH)
-        wide = bands(planes, multiple=2 * _PATCH, halo=halo, pixels=_WIDE)
+        wide = bands(planes, multiple=2 * _PATCH, halo=self._halo, pixels=_WIDE)
         verdict = torch.cat([self._verdict(band.read(first))[..., band.kept, :] for band in wide], dim=-2)
         above = settled = None
         for band in narrow:

@@ -56,10 +56,10 @@ def camera_like(traits: CameraTraits, light: Tensor, *, times: float = 1.0) -> C
 def _hot_pixels(planes: GreyPlanes) -> float:
     top, left = (max((side - _SAMPLE) // 2, 0) for side in (planes.height, planes.width))
     box = Box(top, min(top + _SAMPLE, planes.height), left, min(left + _SAMPLE, planes.width))
-    above = [_above_surroundings(planes.grey(box, plane)[0]) for plane in range(planes.n_planes)]
-    glowing = _above_surroundings(np.mean([planes.grey(box, plane)[0] for plane in range(planes.n_planes)], axis=0))
-    everywhere = np.mean([one > _SEEN for one in above], axis=0) >= _OFTEN
-    return float(((glowing > _GLOWING) & everywhere).mean())
+    grey = [planes.grey(box, plane)[0] for plane in range(planes.n_planes)]
+    glowing = _above_surroundings(np.mean(grey, axis=0)) > _GLOWING
+    everywhere = np.mean([_above_surroundings(one) > _SEEN for one in grey], axis=0) >= _OFTEN
+    return float((glowing & everywhere).mean())
 
 
 def _above_surroundings(image: NDArray[np.float32]) -> NDArray[np.float32]:
