@@ -45,6 +45,11 @@ TINY: dict[str, tuple[str, dict[str, Any]]] = {
         "hybrid",
         {"stem_channels": 2, "dim": 8, "patch_size": 2, "depths": [1], "mlp_ratio": 1.0, "second_look": 4},
     ),
+    "hybrid, second look with blocks": (
+        "hybrid",
+        {"stem_channels": 2, "dim": 8, "patch_size": 2, "depths": [1], "mlp_ratio": 1.0, "second_look": 4}
+        | {"second_look_blocks": 1},
+    ),
     **{
         f"hybrid with {name}": (
             "hybrid",

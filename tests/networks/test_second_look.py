@@ -8,7 +8,7 @@ from torch import Tensor
 
 from napari_swinfusion.errors import ConfigError
 from napari_swinfusion.networks import build_network, grow_network
-from napari_swinfusion.networks.blocks.second_look import SecondLook
+from napari_swinfusion.networks.blocks.second_look import SecondLook, noise_in
 
 both_kinds = pytest.mark.parametrize("blocks", [0, 2], ids=["near", "far"])
 
@@ -124,3 +124,23 @@ def test_it_learns_to_settle_where_there_is_no_noise() -> None:
 
     learned, plain = after_learning(look, errors)
     assert learned < 0.5 * plain
+
+
+@pytest.mark.parametrize(("n", "sharp"), [(2, 1), (5, 2), (20, 10)])
+def test_noise_is_told_apart_from_what_planes_show(n: int, sharp: int) -> None:
+    """Detail in up to half of the planes is no noise; each part of the image has its own."""
+    generator = torch.Generator().manual_seed(2)
+    planes = torch.full((1, n, 64, 128), 0.5)
+    planes[:, :sharp] = torch.rand(64, 128, generator=generator)
+    sigma = torch.tensor([0.01, 0.03]).repeat_interleave(64)
+    noise = noise_in(planes + sigma * torch.randn(planes.shape, generator=generator))
+    for half in (slice(64), slice(64, None)):
+        assert 0.8 < (noise[..., half] / sigma[half]).mean() < 1.5
+
+
+@pytest.mark.parametrize("n", [2, 5, 20])
+def test_what_noise_is_left_in_the_first_image_is_told(n: int) -> None:
+    look, (_, _, shares, focus) = look_and_shares(1, n=n, side=64)
+    planes = 0.5 + 0.02 * torch.randn(shares.shape, generator=torch.Generator().manual_seed(3))
+    seen = look._first(planes, planes.mean(1, keepdim=True), shares, focus)[0]
+    assert 0.75 < seen[-1].mean() / (seen[0] - 0.5).std() < 1.25

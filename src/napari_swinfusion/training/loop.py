@@ -44,7 +44,7 @@ class TrainingConfig(Config):
     takes
         How often a simulated specimen of a step is taken, each time with a light and a camera of its own.
     pairs
-        Share of the steps on pairs of photographs, simulated too: opaque scenes of two planes in ample light.
+        Share of the steps on pairs of photographs, simulated too: opaque scenes or one sharp image, in ample light.
     size, late_size, late_share
         Side of the crops, px; the last `late_share` of the steps uses `late_size`.
     learning_rate, warm_up, weight_decay, clip

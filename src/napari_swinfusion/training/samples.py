@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from napari_swinfusion.simulation.acquisition import Acquisition, shifted
 from napari_swinfusion.simulation.camera import Camera
+from napari_swinfusion.simulation.optics import radial_frequency
 from napari_swinfusion.simulation.presets import PRESETS, compose, sample_microscope
 from napari_swinfusion.simulation.render import View, depth_of, render, render_sharp
 from napari_swinfusion.simulation.scene import Painter, Scene
@@ -30,6 +32,10 @@ SHARES = {
 }
 # Of the scenes that stand for photographs.
 PHOTOGRAPHED = {"reflected": 0.3, "two-plane": 0.7}
+# Share of the pairs of photographs that are made of one sharp image, as many public ones are, and their blur: its
+# standard deviation, px, of which three have to fit the margin.
+MADE_SHARE = 0.5
+MADE_BLUR = (0.8, 6.0)
 # Steps between planes, depths of field: wider than what microscopists should choose, because they do.
 STEP_RANGE = (0.25, 2.5)
 MOST_PLANES = 32
@@ -94,15 +100,17 @@ def draw_batch(
 
     Each is seen with one of `pixel_sizes`, µm, or where there are none, with what is usual for its specimen. A specimen
     is taken up to `takes` times, each time with light, a camera and accidents of its own: drawing it costs most. Where
-    there are `cameras`, half of the takes are as noisy as one of these, give or take. `photographs` are of
-    opaque scenes alone, in ample light.
+    there are `cameras`, half of the takes are as noisy as one of these, give or take. `photographs` are in
+    ample light, of opaque scenes alone or, half of the pairs, made of one sharp image.
     """
     shares, ample = (PHOTOGRAPHED, 1.0) if photographs else (SHARES, AMPLE_SHARE)
     count = max(round(planes_per_step / n), 1)
     samples: list[tuple[Tensor, ...]] = []
     while len(samples) < count:
         most = min(takes, count - len(samples))
-        seen = _see(generator, size, n, textures, pixel_sizes, shares)
+        painter = Painter(size + 2 * MARGIN, size + 2 * MARGIN, generator, textures)
+        made = photographs and n == 2 and painter.chance(MADE_SHARE)
+        seen = _made(painter) if made else _see(painter, n, pixel_sizes, shares)
         samples += [_take(seen, () if photographs else cameras, ample) for _ in range(most)]
     return Batch(*(torch.stack(parts) for parts in zip(*samples, strict=True)))
 
@@ -117,22 +125,30 @@ class _Seen:
     depth: Tensor
 
 
-def _see(
-    generator: torch.Generator,
-    size: int,
-    n: int,
-    textures: list[Tensor],
-    pixel_sizes: Sequence[float],
-    shares: dict[str, float],
-) -> _Seen:
-    painter = Painter(size + 2 * MARGIN, size + 2 * MARGIN, generator, textures)
-    preset = PRESETS[list(shares)[int(torch.multinomial(torch.tensor(list(shares.values())), 1, generator=generator))]]
+def _see(painter: Painter, n: int, pixel_sizes: Sequence[float], shares: dict[str, float]) -> _Seen:
+    chances = torch.tensor(list(shares.values()))
+    preset = PRESETS[list(shares)[int(torch.multinomial(chances, 1, generator=painter.generator))]]
     scene = _photographed(painter, compose(painter, preset, n))
     pixel_size = pixel_sizes[painter.integer(0, len(pixel_sizes) - 1)] if pixel_sizes else None
     microscope = sample_microscope(painter, preset, n, STEP_RANGE, pixel_size)
     view = View(microscope, painter.height, painter.width, max_blur=MARGIN)
     truth, depth = render_sharp(scene, view)[_INNER], depth_of(scene)[_INNER]
     return _Seen(painter, render(scene, n, view), truth, depth)
+
+
+def _made(painter: Painter) -> _Seen:
+    """Return a pair that is no scene: one sharp image, blurred here in the one plane and there in the other."""
+    sharp = painter.texture()
+    if painter.chance(0.5):
+        sharp = _as_from_file(sharp, painter.integer(70, 100), _grid(painter))
+    frequency = radial_frequency(painter.height, painter.width)
+    transfer = torch.exp(-2 * (math.pi * painter.log_uniform(*MADE_BLUR) * frequency) ** 2)
+    blurred = torch.fft.irfft2(torch.fft.rfft2(sharp) * transfer, s=sharp.shape)
+    size = min(painter.height, painter.width)
+    inside = [painter.outline(painter.log_uniform(0.1, 0.6) * size, 1.0)[1] for _ in range(2)]
+    near = torch.maximum(*inside) > 0
+    planes = torch.stack([torch.where(near, sharp, blurred), torch.where(near, blurred, sharp)])
+    return _Seen(painter, planes, sharp[_INNER], (~near).float()[_INNER])
 
 
 def _take(seen: _Seen, cameras: Sequence[CameraTraits], ample: float) -> tuple[Tensor, ...]:
@@ -191,12 +207,19 @@ def _photographed(painter: Painter, scene: Scene) -> Scene:
     if scene.additive or not painter.chance(0.3):
         return scene
     quality = painter.integer(40, 95)
-    shift = painter.integer(0, 7), painter.integer(0, 7)
-    layers = (
-        replace(layer, light=_compressed(layer.light.roll(shift, (0, 1)), quality).roll((-shift[0], -shift[1]), (0, 1)))
-        for layer in scene.layers
-    )
+    shift = _grid(painter)
+    layers = (replace(layer, light=_as_from_file(layer.light, quality, shift)) for layer in scene.layers)
     return replace(scene, layers=tuple(layers))
+
+
+def _grid(painter: Painter) -> tuple[int, int]:
+    """Return where the blocks of a file begin: anywhere, since samples are crops."""
+    return painter.integer(0, 7), painter.integer(0, 7)
+
+
+def _as_from_file(image: Tensor, quality: int, grid: tuple[int, int]) -> Tensor:
+    back = (-grid[0], -grid[1])
+    return _compressed(image.roll(grid, (0, 1)), quality).roll(back, (0, 1))
 
 
 def _compressed(image: Tensor, quality: int) -> Tensor:

@@ -8,6 +8,7 @@ is hardly any noise it takes the shares that both agree on. Of our own design.
 
 from __future__ import annotations
 
+import math
 from functools import reduce
 from itertools import pairwise
 
@@ -34,6 +35,8 @@ _UNSETTLED = 4.0
 _WIDE, _NARROW = 12 * BAND_PIXELS, 4 * BAND_PIXELS
 # Where hints stop to grow, in standard errors.
 _PLAIN = 8.0
+# Noise is told for cells of so many px: no farther apart than what a pixel's surroundings and patch reach already.
+_CELL = 4
 
 
 class SecondLook(nn.Module):
@@ -46,7 +49,8 @@ class SecondLook(nn.Module):
 
     With blocks it also tells how far to trade the shares for settled ones, which are decisive and follow shares and
     focus alike. Then it sees two other images, of the roots of the shares and of the focus, the depth that the focus
-    tells, and how large the standard error is. Fresh weights change next to nothing.
+    tells, how large the standard error is, and the noise of single pixels: where planes differ by more than that, they
+    show different things. Fresh weights change next to nothing.
 
     Parameters
     ----------
@@ -95,13 +99,16 @@ class SecondLook(nn.Module):
     def _first(self, planes: Tensor, mean: Tensor, shares: Tensor, focus: Tensor) -> Tensor:
         """Return `(b, c, h, w)`: the first image, the spread of the planes about it, its variance, the mean.
 
-        With blocks, also the depth in planes, its spread, and the images of the roots of the shares and of the focus.
+        With blocks, also the depth in planes, its spread, the images of the roots of the shares and of the focus, and
+        the noise in one plane and in the first image.
         """
         parts = [*_about_mean(planes, shares), mean]
         if self.farther is not None:
             roots = (shares + 1e-12).sqrt()
             of_roots = (roots * planes).sum(1, keepdim=True) / roots.sum(1, keepdim=True)
             parts += [*_about_mean(_places(planes), focus)[:2], of_roots, (focus * planes).sum(1, keepdim=True)]
+            noise = noise_in(planes)
+            parts += [noise, noise * shares.square().sum(1, keepdim=True).sqrt()]
         return torch.cat(parts, dim=1)
 
     def _verdict(self, first: Tensor) -> Tensor:
@@ -133,7 +140,7 @@ class _Farther(nn.Module):
     def __init__(self, channels: int, blocks: int) -> None:
         super().__init__()
         wide = _WIDER * channels
-        self.more = _convolution(6 * _PATCH**2, channels)
+        self.more = _convolution(8 * _PATCH**2, channels)
         self.down = _convolution(channels, wide, side=2)
         self.blocks = nn.ModuleList(_convolution(wide, wide) for _ in range(2 * blocks))
         self.up = _convolution(wide, 4 * channels, side=1)
@@ -142,10 +149,11 @@ class _Farther(nn.Module):
             nn.init.zeros_(_weight(silent))
 
     def more_hints(self, first: Tensor, error: Tensor) -> Tensor:
-        """Return what the other images, the depth and the standard `error` add to the first features of the chain."""
-        image, depth, doubt, of_roots, of_focus = torch.chunk(first[:, (0, 4, 5, 6, 7)], 5, dim=1)
+        """Return what the other images, depth, standard `error` and noise add to the first features of the chain."""
+        image, depth, doubt, of_roots, of_focus, noise, expected = torch.chunk(first[:, (0, *range(4, 10))], 7, dim=1)
         images = _hints([of_roots - image, of_focus - image], error)
         others = [depth - _surroundings(depth), doubt, depth / 8, error.log() + 6]
+        others += [noise.log() + 6, (expected / error).log()]
         more: Tensor = self.more(torch.cat([images, _hints(others, torch.ones_like(error))], dim=1))
         return more
 
@@ -158,13 +166,29 @@ class _Farther(nn.Module):
 
 
 def look_layers(blocks: int) -> tuple[Layer, ...]:
-    """Return the layers of a second look with so many blocks."""
+    """Return the layers of a second look with so many blocks; cells of noise reach no farther than the entry."""
     chain: tuple[Layer, ...] = (_PATCH,) * _DEPTH
     entry: tuple[Layer, ...] = (_SURROUNDINGS // 2, Cells(_PATCH))
     if not blocks:
         return (*entry, *chain)
     amid: tuple[Layer, ...] = (Cells(2 * _PATCH), *(2 * _PATCH,) * (2 * blocks), Cells(2 * _PATCH))
     return (*entry, *chain[:_BEFORE_BLOCKS], *amid, *chain[_BEFORE_BLOCKS:], Cells(_PATCH))
+
+
+def noise_in(planes: Tensor) -> Tensor:
+    """Return about the standard deviation of the noise `(b, 1, h, w)` in one of the planes, for cells of 4 px.
+
+    Diagonal detail of neighbouring pixels (Haar's wavelet) is hardly anything but noise where a plane is out of focus.
+    Of its mean squares the lower quartile over the planes counts, of up to four planes the least; twice, since it is
+    about half of their mean. That makes 0.85 to 1.35 times the true one. Where a quarter of the planes is clipped, or
+    bare after registration, none is found.
+    """
+    a, b, c, d = (planes[..., i::2, j::2] for i in (0, 1) for j in (0, 1))
+    energy = functional.avg_pool2d(((a - b - c + d) / 2).square(), _CELL // 2)
+    quarter = math.ceil(planes.shape[1] / 4)
+    least = energy.topk(quarter, dim=1, largest=False).values[:, -1:]
+    noise: Tensor = functional.interpolate((2 * least + 1e-10).sqrt(), scale_factor=float(_CELL))
+    return noise
 
 
 def _convolution(c_in: int, c_out: int, *, side: int = 3) -> nn.Conv2d:
