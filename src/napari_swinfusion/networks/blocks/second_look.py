@@ -80,8 +80,8 @@ class SecondLook(nn.Module):
             settled = None if self.farther is None else _settled(shares + focus)
             return _changed(planes, shares, first, self._verdict(first), settled)
         narrow = list(bands(planes, multiple=2 * _PATCH, halo=1, pixels=_NARROW // planes.shape[1]))
-        seen = [self._first(*(band.of(part) for part in (planes, mean, shares, focus))) for band in narrow]
-        first = torch.cat(seen, dim=-2)
+        seen = (planes, mean, shares, focus)
+        first = torch.cat([self._first(*(band.of(part) for part in seen)) for band in narrow], dim=-2)
         wide = bands(planes, multiple=2 * _PATCH, halo=self._halo, pixels=_WIDE)
         verdict = torch.cat([self._verdict(band.read(first))[..., band.kept, :] for band in wide], dim=-2)
         above = settled = None
