@@ -304,8 +304,8 @@ def test_pairs_of_photographs_are_drawn_as_often_as_asked(textures: dict[str, Te
     batches = [stacks.draw(generator, 3, 32, 6) for _ in range(24)]
     pairs = [batch for batch in batches if batch.planes.shape[1] == 2]
     assert 6 <= len(pairs) <= 18
-    assert all(batch.noise.max() < 0.02 for batch in pairs)
-    assert any(batch.noise.max() > 0.02 for batch in batches)
+    assert all(batch.noise.max() < 0.01 for batch in pairs)
+    assert any(batch.noise.max() > 0.01 for batch in batches)
 
 
 def test_half_of_the_pairs_are_made_of_one_image(textures: dict[str, Tensor]) -> None:

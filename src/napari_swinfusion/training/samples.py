@@ -100,8 +100,8 @@ def draw_batch(
 
     Each is seen with one of `pixel_sizes`, µm, or where there are none, with what is usual for its specimen. A specimen
     is taken up to `takes` times, each time with light, a camera and accidents of its own: drawing it costs most. Where
-    there are `cameras`, half of the takes are as noisy as one of these, give or take. `photographs` are in
-    ample light, of opaque scenes alone or, half of the pairs, made of one sharp image.
+    there are `cameras`, half of the takes are as noisy as one of these, give or take. `photographs` are of opaque
+    scenes alone, in ample light; half of their pairs are made of one sharp image.
     """
     shares, ample = (PHOTOGRAPHED, 1.0) if photographs else (SHARES, AMPLE_SHARE)
     count = max(round(planes_per_step / n), 1)
