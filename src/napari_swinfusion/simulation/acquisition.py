@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from napari_swinfusion.simulation.optics import shift_transfer
+
 
 @dataclass(frozen=True, kw_only=True)
 class Acquisition:
@@ -56,8 +58,7 @@ def shifted(planes: Tensor, shifts: Tensor) -> Tensor:
     """Return planes `(n, h, w)` moved by `shifts` `(n, 2)`, px, by the shift theorem; borders wrap around."""
     if not shifts.any():
         return planes
-    fy = torch.fft.fftfreq(planes.shape[-2])[:, None]
-    fx = torch.fft.rfftfreq(planes.shape[-1])[None]
-    turn = torch.exp(-2j * math.pi * (shifts[:, 0, None, None] * fy + shifts[:, 1, None, None] * fx))
-    moved: Tensor = torch.fft.irfft2(torch.fft.rfft2(planes) * turn.to(planes.device), s=planes.shape[-2:])
+    size = planes.shape[-2:]
+    transfer = shift_transfer(shifts.to(planes.device), *size)
+    moved: Tensor = torch.fft.irfft2(torch.fft.rfft2(planes) * transfer, s=size)
     return moved

@@ -39,6 +39,13 @@ def radial_frequency(height: int, width: int, device: torch.device | None = None
     return torch.hypot(fy[:, None], fx[None, :])
 
 
+def shift_transfer(shifts: Tensor, height: int, width: int) -> Tensor:
+    """Return the transfer functions `(m, height, width // 2 + 1)` of `shifts` `(m, 2)` along y and x, px."""
+    fy = torch.fft.fftfreq(height, device=shifts.device)[:, None]
+    fx = torch.fft.rfftfreq(width, device=shifts.device)
+    return torch.exp(-2j * math.pi * (shifts[:, 0, None, None] * fy + shifts[:, 1, None, None] * fx))
+
+
 def defocus_transfer(microscope: Microscope, distance: Tensor, frequency: Tensor) -> Tensor:
     """Return the transfer functions `(m, *frequency.shape)` of defocus.
 

@@ -2,7 +2,8 @@
 
 Light and opacity of a layer are blurred together, and what lies behind shows through where the blurred opacity leaves
 room: the defocus spread of a foreground over its edge is there by construction. Phase layers absorb nothing: they
-redistribute light, more so out of focus. Heights inside a layer are split over levels.
+redistribute light, more so out of focus. Heights inside a layer are split over levels. A layer that drifts is seen
+elsewhere from every plane but its own.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import torch
 from torch import Tensor
 
 from napari_swinfusion.simulation.microscope import Microscope
-from napari_swinfusion.simulation.optics import defocus_transfer, phase_transfer, radial_frequency
+from napari_swinfusion.simulation.optics import defocus_transfer, phase_transfer, radial_frequency, shift_transfer
 from napari_swinfusion.simulation.scene import Layer, Scene
 
 # Two levels a plane; a layer's pixel belongs to the two nearest in proportion, so that height stays continuous.
@@ -52,6 +53,13 @@ class View:
     def contrast(self, planes: Tensor) -> Tensor:
         """Return the phase transfer `(m, …)` at distances in planes."""
         return phase_transfer(self.microscope, self._distance(planes), self.frequency)
+
+    def drifted(self, transfer: Tensor, planes: Tensor, drift: tuple[float, float]) -> Tensor:
+        """Return the `transfer` `(m, …)` at distances in planes of what moves by `drift`, px, from plane to plane."""
+        if not any(drift):
+            return transfer
+        shifts = -planes[:, None] * torch.tensor(drift)
+        return transfer * shift_transfer(shifts.to(transfer.device), *self.size)
 
     def _distance(self, planes: Tensor) -> Tensor:
         distance = (planes * self.microscope.z_step).clamp(-self.farthest, self.farthest)
@@ -120,9 +128,11 @@ class _SeenLayer:
         # Distances fall on the grid of the levels: one transfer function serves all pairs that are equally far apart.
         self.last = _steps(n_planes - 1)
         distances = torch.arange(levels.start - self.last, levels.stop) * LEVEL_STEP
-        self.transfer = view.blur(distances)
+        self.transfer = view.drifted(view.blur(distances), distances, layer.drift)
         self.phase = None if layer.phase is None else torch.fft.rfft2(layer.phase * shares)
-        self.contrast = None if layer.phase is None else view.contrast(distances)
+        self.contrast = None
+        if layer.phase is not None:
+            self.contrast = view.drifted(view.contrast(distances), distances, layer.drift)
 
     def from_plane(self, plane: int) -> tuple[Tensor, Tensor | None, Tensor | None]:
         """Return light, opacity and relative contrast of the layer in a plane."""

@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+_SEGMENTS = 16  # of a strand
+
 
 @dataclass(frozen=True)
 class Layer:
@@ -27,12 +29,16 @@ class Layer:
         `(h, w)`: height in planes.
     phase
         `(h, w)`: phase shift of a transparent object, radians, or None: no contrast in focus, more out of it.
+    drift
+        Way along y and x from one plane to the next, px: a fibre sways while planes are taken, and what is seen at a
+        slant seems to. Each point of the layer is where it was in the plane that had it in focus.
     """
 
     light: Tensor
     alpha: Tensor
     height: Tensor
     phase: Tensor | None = None
+    drift: tuple[float, float] = (0.0, 0.0)
 
 
 @dataclass(frozen=True)
@@ -118,6 +124,23 @@ class Painter:
             level, thickness = self.uniform(0.3, 0.7), self.log_uniform(0.008, 0.03)
             field = torch.maximum(field, self.uniform(0.4, 1.0) * torch.exp(-(((wave - level) / thickness) ** 2)))
         return field
+
+    def strand(self, thickness: float) -> Tensor:
+        """Return the opacity `(h, w)` in [0, 1] of a bent fibre or bristle, `thickness` px at its root."""
+        t = torch.linspace(0, 1, _SEGMENTS + 1)
+        angle = self.uniform(0, 2 * math.pi) + self.uniform(-1.5, 1.5) * t
+        length = self.uniform(0.2, 1.2) * min(self.height, self.width)
+        steps = length / _SEGMENTS * torch.stack([angle.sin(), angle.cos()], dim=1)
+        root = torch.tensor([self.uniform(0, self.height), self.uniform(0, self.width)])
+        ends = root + steps.cumsum(0)
+        radius = thickness / 2 * (1 - self.uniform(0, 0.9) * t)
+        pixels = torch.cartesian_prod(torch.arange(self.height), torch.arange(self.width)).float()
+        opacity = torch.zeros(len(pixels))
+        for start, step, r in zip(ends[:-1], steps[1:], radius[1:], strict=True):
+            off = pixels - start
+            along = (off @ step / step.square().sum()).clamp(0, 1)
+            opacity = torch.maximum(opacity, torch.sigmoid(3 * (r - (off - along[:, None] * step).norm(dim=1))))
+        return opacity.view(self.height, self.width)
 
     def photograph(self) -> Tensor:
         """Return a random crop `(h, w)` of one of the textures: turned, flipped, scaled, with new contrast."""

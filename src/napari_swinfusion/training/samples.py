@@ -17,7 +17,7 @@ from napari_swinfusion.simulation.camera import Camera
 from napari_swinfusion.simulation.optics import radial_frequency
 from napari_swinfusion.simulation.presets import PRESETS, compose, sample_microscope
 from napari_swinfusion.simulation.render import View, depth_of, render, render_sharp
-from napari_swinfusion.simulation.scene import Painter, Scene
+from napari_swinfusion.simulation.scene import Layer, Painter, Scene
 from napari_swinfusion.training.data.cameras import CameraTraits, camera_like
 
 MARGIN = 20
@@ -36,6 +36,11 @@ PHOTOGRAPHED = {"reflected": 0.3, "two-plane": 0.7}
 # standard deviation, px, of which three have to fit the margin.
 MADE_SHARE = 0.5
 MADE_BLUR = (0.8, 6.0)
+# Shares of the scenes whose objects move while planes are taken, and of those with strands before them that do; the way
+# from plane to plane and how thick strands are, px.
+MOVING_SHARE, STRANDS_SHARE = 0.1, 0.25
+MOVING = (0.4, 5.0)
+STRANDS = (1.5, 10.0)
 # Steps between planes, depths of field: wider than what microscopists should choose, because they do.
 STEP_RANGE = (0.25, 2.5)
 MOST_PLANES = 32
@@ -103,14 +108,14 @@ def draw_batch(
     there are `cameras`, half of the takes are as noisy as one of these, give or take. `photographs` are of opaque
     scenes alone, in ample light; half of their pairs are made of one sharp image.
     """
-    shares, ample = (PHOTOGRAPHED, 1.0) if photographs else (SHARES, AMPLE_SHARE)
+    ample = 1.0 if photographs else AMPLE_SHARE
     count = max(round(planes_per_step / n), 1)
     samples: list[tuple[Tensor, ...]] = []
     while len(samples) < count:
         most = min(takes, count - len(samples))
         painter = Painter(size + 2 * MARGIN, size + 2 * MARGIN, generator, textures)
         made = photographs and n == 2 and painter.chance(MADE_SHARE)
-        seen = _made(painter) if made else _see(painter, n, pixel_sizes, shares)
+        seen = _made(painter) if made else _see(painter, n, pixel_sizes, photographs)
         samples += [_take(seen, () if photographs else cameras, ample) for _ in range(most)]
     return Batch(*(torch.stack(parts) for parts in zip(*samples, strict=True)))
 
@@ -125,15 +130,49 @@ class _Seen:
     depth: Tensor
 
 
-def _see(painter: Painter, n: int, pixel_sizes: Sequence[float], shares: dict[str, float]) -> _Seen:
+def _see(painter: Painter, n: int, pixel_sizes: Sequence[float], photographs: bool) -> _Seen:
+    shares = PHOTOGRAPHED if photographs else SHARES
     chances = torch.tensor(list(shares.values()))
     preset = PRESETS[list(shares)[int(torch.multinomial(chances, 1, generator=painter.generator))]]
     scene = _photographed(painter, compose(painter, preset, n))
+    if not photographs:
+        scene = _restless(painter, scene, n)
     pixel_size = pixel_sizes[painter.integer(0, len(pixel_sizes) - 1)] if pixel_sizes else None
     microscope = sample_microscope(painter, preset, n, STEP_RANGE, pixel_size)
     view = View(microscope, painter.height, painter.width, max_blur=MARGIN)
     truth, depth = render_sharp(scene, view)[_INNER], depth_of(scene)[_INNER]
     return _Seen(painter, render(scene, n, view), truth, depth)
+
+
+def _restless(painter: Painter, scene: Scene, n: int) -> Scene:
+    """Return some scenes with objects or strands that move from plane to plane: each plane shows them elsewhere."""
+    layers = list(scene.layers)
+    if painter.chance(MOVING_SHARE):
+        layers[1:] = [_moving(painter, layer, n) for layer in layers[1:]]
+    if painter.chance(STRANDS_SHARE):
+        layers += [_moving(painter, _strand(painter, n, scene.additive), n) for _ in range(painter.integer(1, 3))]
+    return replace(scene, layers=tuple(layers))
+
+
+def _moving(painter: Painter, layer: Layer, n: int) -> Layer:
+    """Return `layer` as it moves, in focus in one of the planes: where that plane shows it is what is true.
+
+    A layer whose height varies is returned as it is.
+    """
+    if layer.height.min() < layer.height.max():
+        return layer
+    way, turn = painter.log_uniform(*MOVING), painter.uniform(0, 2 * math.pi)
+    height = layer.height.round().clamp(0, n - 1)
+    return replace(layer, height=height, drift=(way * math.sin(turn), way * math.cos(turn)))
+
+
+def _strand(painter: Painter, n: int, additive: bool) -> Layer:
+    opacity = painter.strand(painter.log_uniform(*STRANDS))
+    height = torch.full_like(opacity, float(painter.integer(0, n - 1)))
+    if additive:
+        return Layer(painter.uniform(0.1, 0.9) * opacity, torch.ones_like(opacity), height)
+    light = painter.uniform(0.02, 0.35) if painter.chance(0.7) else painter.uniform(0.5, 1.0)
+    return Layer(torch.full_like(opacity, light), painter.uniform(0.6, 1.0) * opacity, height)
 
 
 def _made(painter: Painter) -> _Seen:
