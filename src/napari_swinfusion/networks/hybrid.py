@@ -15,6 +15,7 @@ During inference on CPU planes pass one by one; only their tokens and scores are
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -25,7 +26,7 @@ from torch.nn import functional
 from napari_swinfusion.errors import ConfigError
 from napari_swinfusion.networks.base import Fused, FusionNetwork, NetworkConfig, NetworkInfo
 from napari_swinfusion.networks.blocks.adaptive_windows import AdaptiveSwinStage, adaptive_layers
-from napari_swinfusion.networks.blocks.bands import bands, in_one_piece
+from napari_swinfusion.networks.blocks.bands import BAND_PIXELS, bands, in_one_piece
 from napari_swinfusion.networks.blocks.entry import Block
 from napari_swinfusion.networks.blocks.layer_norm import LayerNorm
 from napari_swinfusion.networks.blocks.mergers import make_merger
@@ -35,6 +36,9 @@ from napari_swinfusion.networks.blocks.plane_exchange import PlaneExchange
 from napari_swinfusion.networks.blocks.reach import Cells, Layer, grid_of, reach_through, scaled
 from napari_swinfusion.networks.blocks.second_look import SecondLook, look_layers
 from napari_swinfusion.networks.blocks.swin import SwinStage
+
+# Of a band at full resolution: wide ones spend less on halos, and those beyond the cache more on memory.
+_DECODED_VALUES = 18 * BAND_PIXELS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,8 +146,7 @@ class HybridFusionNet(FusionNetwork):
         tokens: Tensor | None = None
         for band in bands(planes, multiple=patch, halo=len(self.stem)):
             self.tell(band.start / h / (len(self.stages) + 2))
-            for i in range(0, n, step):
-                detail = _beside(band.read(planes[:, i : i + step]), band.read(mean))
+            for i, detail in _beside(band.read(planes), band.read(mean), step):
                 for convolution in self.stem:
                     detail = _convolved(convolution, detail)
                 embedded: Tensor = self.embed_norm(self.embed(_in_patches(detail[:, :, band.kept], patch).flatten(-3)))
@@ -179,7 +182,8 @@ class HybridFusionNet(FusionNetwork):
                 weights = self.second_look(planes, mean, weights, focus)
             return Fused((weights * planes).sum(1), weights, focus)
         shares = planes.new_empty(2, *planes.shape)
-        for band in bands(planes, multiple=patch, halo=patch):
+        pixels = _DECODED_VALUES // self.config.stem_channels
+        for band in bands(planes, multiple=patch, halo=patch, pixels=pixels):
             self.tell(1 - (1 - band.start / planes.shape[2]) / (len(self.stages) + 2))
             seen = tokens[:, :, band.read_start // patch : band.read_stop // patch]
             scores = self._score(band.read(planes), band.read(mean), seen, step, band.kept)
@@ -193,10 +197,10 @@ class HybridFusionNet(FusionNetwork):
 
     def _score(self, planes: Tensor, mean: Tensor, tokens: Tensor, step: int, kept: slice) -> Tensor:
         patch, parts = self.config.patch_size, []
-        for i in range(0, planes.shape[1], step):
-            one = slice(i, i + step)
-            seen = rearrange(self.up(tokens[:, one]), "b n h w (i j c) -> b n h w i j c", i=patch, j=patch)
-            detail = _convolved(self.detail, _beside(planes[:, one], mean), seen)
+        for k, detail in _beside(planes, mean, step):
+            patches = self.up(tokens[:, k : k + step])
+            seen = rearrange(patches, "b n h w (i j c) -> b n h w i j c", i=patch, j=patch)
+            detail = _convolved(self.detail, detail, seen)
             mixed = _convolved(self.mix, detail)[:, :, kept]
             if torch.is_grad_enabled():
                 # As a convolution: the gradients of a product with two columns take twice the time.
@@ -211,8 +215,16 @@ class HybridFusionNet(FusionNetwork):
         return torch.cat(parts, dim=2).to(planes.dtype)
 
 
-def _beside(planes: Tensor, mean: Tensor) -> Tensor:
-    return torch.stack([planes, mean.expand_as(planes)], dim=-1)
+def _beside(planes: Tensor, mean: Tensor, step: int) -> Iterator[tuple[int, Tensor]]:
+    """Yield for every `step` planes the first one's number and all beside the mean; the next overwrite them."""
+    pair: Tensor | None = None
+    for i in range(0, planes.shape[1], step):
+        some = planes[:, i : i + step]
+        if pair is None:
+            pair = torch.stack([some, mean.expand_as(some)], dim=-1)
+        else:
+            pair[..., 0] = some
+        yield i, pair
 
 
 def _convolved(convolution: nn.Module, image: Tensor, patches: Tensor | None = None) -> Tensor:

@@ -20,7 +20,7 @@ from napari_swinfusion.simulation.render import View, depth_of, render, render_s
 from napari_swinfusion.simulation.scene import Layer, Painter, Scene
 from napari_swinfusion.training.data.cameras import CameraTraits, camera_like
 
-MARGIN = 20
+MARGIN = 32
 # How often each specimen is drawn; opaque textured scenes teach selection, organoids and cells what to leave alone.
 SHARES = {
     "organoid-brightfield": 0.2,
