@@ -60,6 +60,23 @@ def test_a_tilted_layer_is_sharp_where_it_crosses_a_plane() -> None:
         assert error[plane, :, here - 2 : here + 3].mean() < 0.2 * error[plane, :, (here + 48) % side].mean()
 
 
+def test_what_drifts_is_where_it_was_in_the_plane_that_has_it_in_focus() -> None:
+    side, view = 64, view_with_blur(0.5, 64)
+    dot = flat(side, 0)
+    dot[30:33, 20:23] = 1.0
+    layers = (
+        Layer(flat(side, 0), flat(side, 1), flat(side, 0)),
+        Layer(dot, flat(side, 1), flat(side, 2), drift=(3.0, -2.0)),
+    )
+    scene = Scene(layers, additive=True)
+    planes = render(scene, 5, view)
+    assert planes[2] == pytest.approx(render_sharp(scene, view), abs=1e-5)
+    place = torch.arange(side, dtype=torch.float32)
+    for plane, light in enumerate(planes):
+        middle = float((light.sum(1) * place).sum() / light.sum()), float((light.sum(0) * place).sum() / light.sum())
+        assert middle == pytest.approx((31 + 3 * (plane - 2), 21 - 2 * (plane - 2)), abs=0.1)
+
+
 def test_a_phase_object_has_more_contrast_out_of_focus_than_in() -> None:
     side = 64
     phase = flat(side, 0)

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -15,11 +16,12 @@ from torch import Tensor
 from napari_swinfusion import load_model
 from napari_swinfusion.errors import OutOfMemoryError, TrainingError
 from napari_swinfusion.networks import Fused, build_network
+from napari_swinfusion.training import samples
 from napari_swinfusion.training.checkpoint import CHECKPOINT, PREVIOUS
 from napari_swinfusion.training.events import EventLog, Wish, read_events
 from napari_swinfusion.training.loop import Trainer, TrainingConfig, run
 from napari_swinfusion.training.pretraining import SimulatedStacks, train, with_truth
-from napari_swinfusion.training.samples import draw_batch, draw_length
+from napari_swinfusion.training.samples import Batch, draw_batch, draw_length
 from napari_swinfusion.training.textures import bundled_textures, file_textures
 from napari_swinfusion.weights import read_header, save_model
 
@@ -317,6 +319,31 @@ def test_half_of_the_pairs_are_made_of_one_image(textures: dict[str, Tensor]) ->
     made = (best - batch.truth).abs().amax((-2, -1)) == 0
     assert 6 <= made.sum() <= 18
     assert (batch.clean.mean(1) - batch.truth).abs().mean((-2, -1))[made].min() > 1e-4
+
+
+def test_what_moves_is_true_where_the_plane_shows_it_that_has_it_in_focus(
+    textures: dict[str, Tensor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The way that things move changes the planes, but not the truth, which some plane shows nearly everywhere."""
+    monkeypatch.setattr(samples, "STRANDS_SHARE", 1.0)
+    monkeypatch.setattr(samples, "MOVING_SHARE", 1.0)
+
+    def draw(way: float) -> list[Batch]:
+        monkeypatch.setattr(samples, "MOVING", (way, way))
+        options = {"n": 3, "size": 64, "planes_per_step": 3, "textures": list(textures.values())}
+        return [draw_batch(torch.Generator().manual_seed(seed), **options) for seed in range(8)]
+
+    def error(batch: Batch) -> float:
+        nearest = (batch.clean - batch.truth[:, None]).abs().amin(1) / (batch.truth.max() - batch.truth.min())
+        return float(nearest.quantile(0.9))
+
+    def alike(one: Tensor, other: Tensor) -> float:
+        return abs(float(torch.corrcoef(torch.stack([one.flatten(), other.flatten()]))[0, 1]))
+
+    pairs = list(zip(draw(1e-6), draw(5.0), strict=True))
+    assert min(alike(still.truth, moving.truth) for still, moving in pairs) > 0.999
+    assert np.median([alike(still.clean, moving.clean) for still, moving in pairs]) < 0.99
+    assert np.median([error(moving) for _, moving in pairs]) < 0.05
 
 
 def test_textures_come_from_files_too(real_data: Path) -> None:
