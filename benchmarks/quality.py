@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks import background, defocus_spread, lamp, pairs, real, robustness, simulated, specks
+from benchmarks import background, defocus_spread, lamp, moving, pairs, real, robustness, simulated, specks
 from benchmarks.methods import Contest, make_contest
 from benchmarks.report import show
 from benchmarks.scenes import Textures, held_out_textures
@@ -40,6 +40,7 @@ PARTS: dict[str, Callable[[Material], dict[str, Any]]] = {
     "real": lambda given: {} if given.images is None else real.measure(given.contest, given.images, given.sheets),
     "background": lambda given: background.measure(given.contest, given.textures),
     "spread": lambda given: defocus_spread.measure(given.contest, given.textures),
+    "moving": lambda given: moving.measure(given.contest, given.textures),
     "specks": lambda given: specks.measure(given.contest, given.textures),
     "lamp": lambda given: lamp.measure(given.contest, given.textures),
     "robustness": lambda given: robustness.measure(given.contest, given.textures),

@@ -195,6 +195,7 @@ def _light(level: str) -> str:
 TITLES = {
     "simulated": "Simulated stacks",
     "spread": "Defocus spread: RMSE round occlusion edges, % of white",
+    "moving": "What moves between planes: RMSE where it is seen, % of white",
     "background": "Flat background",
     "specks": "Lone specks: contrast kept",
     "lamp": "Lamp drift of 5 %: PSNR lost, dB",
@@ -206,6 +207,7 @@ TITLES = {
 TABLES: dict[str, Callable[[Results], str]] = {
     "simulated": _simulated,
     "spread": _by_level({"rmse": 2}),
+    "moving": _by_level({"rmse": 2}),
     "background": _by_level({"sd": 2, "sd over the best plane": 2, "steps": 4}),
     "specks": _by_level({"kept": 2}, of="specks"),
     "lamp": _by_level({"loss": 2}),

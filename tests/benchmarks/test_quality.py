@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from benchmarks import background, defocus_spread, goals, real, report, robustness, scenes, simulated, specks
+from benchmarks import background, defocus_spread, goals, moving, real, report, robustness, scenes, simulated, specks
 from benchmarks.methods import Contest, decision_steps, make_contest, spread, table
 from napari_swinfusion import fuse
 from napari_swinfusion.decide.registry import make_decider
@@ -85,6 +85,21 @@ def test_edge_band_reaches_one_blur_radius() -> None:
     # A jump of 4 planes of 2 µm blurs by 4 · 0.75 · 2 = 6 px, from both pixels of the edge.
     assert (np.nonzero(band[10])[0] == np.arange(29 - 6, 30 + 6 + 1)).all()
     assert (band == band[0]).all()
+
+
+def test_the_moving_part_judges_where_the_movement_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(moving, "PRESETS", ("reflected",))
+    monkeypatch.setattr(moving, "PLANES", (5,))
+    monkeypatch.setattr(moving, "LEVELS", {"noise-free": None})
+    monkeypatch.setattr(scenes, "SIDE", 64)
+    still, moved = (next(scenes.scenes(("reflected",), (5,))).take(None, [], strands=4, strand_drift=d) for d in (0, 3))
+    seen = moving.moved(still, moved)
+    assert 0.05 < seen.mean() < 0.9
+    assert np.abs(still.truth - moved.truth).max() == 0
+    found = moving.measure(Contest(networks=FEW.networks), [])["noise-free"]
+    # Its truth is what the planes show that have the strands in focus, so choosing is better than the mean.
+    assert found["methods"]["tenengrad-argmax"]["rmse"]["mean"] < found["methods"]["mean"]["rmse"]["mean"]
+    assert "noise-free" in report.TABLES["moving"]({"noise-free": found})
 
 
 def test_real_parts_are_found_and_the_sharpest_plane_scores_one(rng: np.random.Generator) -> None:

@@ -28,6 +28,8 @@ def simulate(
     photons: Annotated[float, option("Photons of a bright pixel: fewer is noisier; 0 is no noise.", min=0)] = 2000.0,
     bits: Annotated[int, option("8 or 16.")] = 16,
     seed: Annotated[int, option("Seed of the first stack; the others follow.")] = 0,
+    strands: Annotated[int, option("Fibres before the specimen that move between planes.", min=0)] = 0,
+    strand_drift: Annotated[float, option("How far they move from plane to plane, px.")] = 2.0,
     textures: Annotated[Path | None, option("Folder of sharp images of your own to cut the textures from.")] = None,
     numerical_aperture: Annotated[float | None, option("Of the objective; drawn if not given.", "--na")] = None,
     refractive_index: Annotated[float | None, option("Of the medium before the objective.")] = None,
@@ -44,6 +46,7 @@ def simulate(
     given = locals()
     fixed = {name: given[name] for name in _MICROSCOPE if given[name] is not None}
     options: dict[str, Any] = {"preset": preset, "n_planes": planes, "height": size, "width": size, "bits": bits}
+    options |= {"strands": strands, "strand_drift": strand_drift}
     if textures is not None:
         from napari_swinfusion.training.textures import folder_textures
 
@@ -82,6 +85,8 @@ def write_simulated(drawn: SimulatedStack, folder: Path, name: str, *, overwrite
         "white": drawn.white,
         "lamp": drawn.lamp,
         "shifts": drawn.shifts.tolist(),
+        "strands": drawn.strands,
+        "strand_drift": drawn.strand_drift,
         "microscope": asdict(drawn.microscope),
         "camera": asdict(drawn.camera),
         "acquisition": asdict(drawn.acquisition),

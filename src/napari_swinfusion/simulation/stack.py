@@ -16,6 +16,7 @@ from napari_swinfusion.focal_stack import FocalStack, SpatialMetadata
 from napari_swinfusion.simulation.acquisition import Acquisition, shifted
 from napari_swinfusion.simulation.camera import Camera
 from napari_swinfusion.simulation.microscope import Microscope
+from napari_swinfusion.simulation.moving import draw_strand, moving
 from napari_swinfusion.simulation.presets import PRESETS, compose, sample_microscope
 from napari_swinfusion.simulation.render import View, depth_of, render, render_sharp
 from napari_swinfusion.simulation.scene import Painter
@@ -43,6 +44,8 @@ class SimulatedStack:
         Relative brightness of the lamp in each plane, bleaching included.
     shifts
         float32 `(z, 2)`: how far each plane was moved along y and x, px.
+    strands, strand_drift
+        How many fibres lie before the specimen, and how far they move from plane to plane, px.
     microscope, camera, acquisition
         What took it.
     """
@@ -54,6 +57,8 @@ class SimulatedStack:
     white: float
     lamp: tuple[float, ...]
     shifts: NDArray[np.float32]
+    strands: int
+    strand_drift: float
     microscope: Microscope
     camera: Camera
     acquisition: Acquisition
@@ -85,6 +90,8 @@ def simulate(
     seed: int = 0,
     bits: int = 16,
     lamp_drift: float = 0.05,
+    strands: int = 0,
+    strand_drift: float = 2.0,
     textures: Sequence[NDArray[Any]] | None = None,
     microscope: Microscope | None = None,
     camera: Camera | None = None,
@@ -102,6 +109,8 @@ def simulate(
         8 or 16.
     lamp_drift
         Greatest relative deviation of the lamp between planes.
+    strands, strand_drift
+        Fibres and bristles before the specimen, and how far they move from plane to plane, px.
     textures
         Sharp grey images, any scale, to cut textures from; None draws procedural ones.
     microscope
@@ -118,6 +127,8 @@ def simulate(
         near = get_close_matches(preset, PRESETS, n=1)
         hint = f" Did you mean '{near[0]}'?" if near else ""
         raise ConfigError(f"There is no preset '{preset}'; known are {', '.join(PRESETS)}.{hint}")
+    if strands < 0:
+        raise ConfigError(f"There cannot be {strands} strands.")
     if n_planes < 2 or min(height, width) < 8:
         raise ConfigError("A simulated stack needs at least 2 planes of 8 × 8 px.")
     camera = camera or Camera(photons=photons, bits=bits)
@@ -127,6 +138,9 @@ def simulate(
         height + 2 * MARGIN, width + 2 * MARGIN, generator, [_unit_range(image) for image in textures or ()]
     )
     scene = compose(painter, PRESETS[preset], n_planes)
+    for _ in range(strands):
+        strand = draw_strand(painter, n_planes, additive=scene.additive)
+        scene = replace(scene, layers=(*scene.layers, moving(painter, strand, n_planes, strand_drift)))
     drawn = sample_microscope(painter, PRESETS[preset], n_planes)
     microscope = microscope or drawn
     view = View(microscope, painter.height, painter.width, max_blur=MARGIN)
@@ -154,6 +168,8 @@ def simulate(
         white=camera.white,
         lamp=tuple(float(value) for value in lamp),
         shifts=shifts.numpy(),
+        strands=strands,
+        strand_drift=strand_drift,
         microscope=microscope,
         camera=camera,
         acquisition=acquisition,

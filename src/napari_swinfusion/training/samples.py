@@ -14,6 +14,7 @@ from torch import Tensor
 
 from napari_swinfusion.simulation.acquisition import Acquisition, shifted
 from napari_swinfusion.simulation.camera import Camera
+from napari_swinfusion.simulation.moving import draw_strand, moving
 from napari_swinfusion.simulation.optics import radial_frequency
 from napari_swinfusion.simulation.presets import PRESETS, compose, sample_microscope
 from napari_swinfusion.simulation.render import View, depth_of, render, render_sharp
@@ -37,10 +38,9 @@ PHOTOGRAPHED = {"reflected": 0.3, "two-plane": 0.7}
 MADE_SHARE = 0.5
 MADE_BLUR = (0.8, 6.0)
 # Shares of the scenes whose objects move while planes are taken, and of those with strands before them that do; the way
-# from plane to plane and how thick strands are, px.
+# from plane to plane, px.
 MOVING_SHARE, STRANDS_SHARE = 0.1, 0.25
 MOVING = (0.4, 5.0)
-STRANDS = (1.5, 10.0)
 # Steps between planes, depths of field: wider than what microscopists should choose, because they do.
 STEP_RANGE = (0.25, 2.5)
 MOST_PLANES = 32
@@ -148,31 +148,19 @@ def _restless(painter: Painter, scene: Scene, n: int) -> Scene:
     """Return some scenes with objects or strands that move from plane to plane: each plane shows them elsewhere."""
     layers = list(scene.layers)
     if painter.chance(MOVING_SHARE):
-        layers[1:] = [_moving(painter, layer, n) for layer in layers[1:]]
+        layers[1:] = [
+            moving(painter, layer, n, painter.log_uniform(*MOVING)) if _is_flat(layer) else layer
+            for layer in layers[1:]
+        ]
     if painter.chance(STRANDS_SHARE):
-        layers += [_moving(painter, _strand(painter, n, scene.additive), n) for _ in range(painter.integer(1, 3))]
+        for _ in range(painter.integer(1, 3)):
+            strand = draw_strand(painter, n, additive=scene.additive)
+            layers.append(moving(painter, strand, n, painter.log_uniform(*MOVING)))
     return replace(scene, layers=tuple(layers))
 
 
-def _moving(painter: Painter, layer: Layer, n: int) -> Layer:
-    """Return `layer` as it moves, in focus in one of the planes: where that plane shows it is what is true.
-
-    A layer whose height varies is returned as it is.
-    """
-    if layer.height.min() < layer.height.max():
-        return layer
-    way, turn = painter.log_uniform(*MOVING), painter.uniform(0, 2 * math.pi)
-    height = layer.height.round().clamp(0, n - 1)
-    return replace(layer, height=height, drift=(way * math.sin(turn), way * math.cos(turn)))
-
-
-def _strand(painter: Painter, n: int, additive: bool) -> Layer:
-    opacity = painter.strand(painter.log_uniform(*STRANDS))
-    height = torch.full_like(opacity, float(painter.integer(0, n - 1)))
-    if additive:
-        return Layer(painter.uniform(0.1, 0.9) * opacity, torch.ones_like(opacity), height)
-    light = painter.uniform(0.02, 0.35) if painter.chance(0.7) else painter.uniform(0.5, 1.0)
-    return Layer(torch.full_like(opacity, light), painter.uniform(0.6, 1.0) * opacity, height)
+def _is_flat(layer: Layer) -> bool:
+    return bool(layer.height.min() == layer.height.max())
 
 
 def _made(painter: Painter) -> _Seen:
