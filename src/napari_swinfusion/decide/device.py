@@ -10,8 +10,9 @@ from napari_swinfusion.errors import InputError
 # What the message of a RuntimeError says when it is really about memory; torch has a class of its own for CUDA alone.
 _MEMORY_MESSAGES = ("out of memory", "can't allocate memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
 
-# Features kept on CPU for one tile. Larger tiles spend less on halos; 20 planes of 1024 × 1024 are one tile.
-_CPU_BYTES = 640 * 2**20
+# Features kept on CPU for one tile, at most, and of the memory that is free. Larger tiles spend less on halos; 40 planes
+# of 1024 × 1024 are one tile. The whole run takes half as much again.
+_CPU_BYTES, _CPU_SHARE = 1280 * 2**20, 1 / 6
 
 
 def choose_device(wanted: str) -> tuple[torch.device, str | None]:
@@ -53,7 +54,7 @@ def memory_budget(device: torch.device) -> int:
     if device.type == "cuda":
         free: int = torch.cuda.mem_get_info(device)[0]
         return int(0.8 * free)
-    return min(_CPU_BYTES, int(psutil.virtual_memory().available) // 3)
+    return min(_CPU_BYTES, int(_CPU_SHARE * psutil.virtual_memory().available))
 
 
 def is_out_of_memory(error: BaseException) -> bool:
