@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 import torch
 from numpy.typing import NDArray
@@ -108,6 +110,21 @@ def test_B1_B2_running_out_of_memory_halves_the_tile_and_changes_nothing(
     assert np.array_equal(shares, answer(NetworkDecider(network, device="cpu"), array))
     # One failure teaches the size; the rest of the image is not tried in vain again and again.
     assert starved.calls < 16
+
+
+def test_where_little_memory_is_free_tiles_are_smaller_and_nothing_else_changes(
+    network: FusionNetwork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    array = noise(2, 350, 420)
+
+    def tiles(free: int) -> tuple[int, NDArray[np.float32]]:
+        monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=free))
+        decider = NetworkDecider(network, device="cpu")
+        return len(list(decider.decide(Planes(array)))), answer(decider, array)
+
+    (whole, plenty), (several, little) = tiles(2**34), tiles(6 * 2**20)
+    assert whole == 1 < several
+    assert np.array_equal(plenty, little)
 
 
 def test_B3_a_tile_size_the_user_fixed_is_not_overridden(network: FusionNetwork) -> None:
