@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from benchmarks.methods import Contest, table
+from benchmarks.methods import Contest
 from benchmarks.scenes import Textures, scenes
-from napari_swinfusion.decide.registry import COMPARATORS
-from napari_swinfusion.evaluation import simulated_case
-from napari_swinfusion.evaluation.scoring import gather
+from benchmarks.simulated import error_where
 from napari_swinfusion.simulation import SimulatedStack
 
 # Fluorescence adds up: nothing hides anything there.
@@ -27,28 +26,15 @@ def measure(contest: Contest, textures: Textures) -> dict[str, Any]:
     """Return by photon level the RMSE (% of white) in a band round occlusion edges.
 
     An edge is where the depth of what is seen jumps by a plane or more from one pixel to the next. Its band reaches as
-    far as the blur radius (geometric optics) of the one side when the other is in focus, at least 1 px. "ratio" is a
-    network's mean RMSE over that of the best comparator.
+    far as the blur radius (geometric optics) of the one side when the other is in focus, at least 1 px.
     """
-    return {level: _at(contest, photons, textures) for level, photons in LEVELS.items()}
+    return {level: error_where(contest, _cases(photons, textures)) for level, photons in LEVELS.items()}
 
 
-def _at(contest: Contest, photons: float | None, textures: Textures) -> dict[str, Any]:
-    rows: dict[str, list[dict[str, float]]] = {}
+def _cases(photons: float | None, textures: Textures) -> Iterator[tuple[SimulatedStack, NDArray[np.bool_]]]:
     for scene in scenes(presets=PRESETS, planes=PLANES):
         case = scene.take(photons, textures)
-        band = edge_band(case)
-        if not band.any():
-            continue
-        for name, result in contest.fuse(case.stack).items():
-            error = (gather(result, simulated_case(case)).fused - case.truth)[band] / case.white
-            rows.setdefault(name, []).append({"rmse": 100 * math.sqrt(float((error**2).mean()))})
-    found = table(rows)
-    best = min(found[name]["rmse"]["mean"] for name in COMPARATORS)
-    return {
-        "methods": found,
-        "ratio": {name: round(found[name]["rmse"]["mean"] / best, 3) for name in contest.networks},
-    }
+        yield case, edge_band(case)
 
 
 def edge_band(case: SimulatedStack) -> NDArray[np.bool_]:

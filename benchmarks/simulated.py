@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import ndimage
 
 from benchmarks.methods import FALLBACK, Contest, table
@@ -13,6 +16,7 @@ from benchmarks.scenes import PLANES, SIDE, Scene, Textures, scenes
 from napari_swinfusion import FusedImage, compose
 from napari_swinfusion.decide.registry import COMPARATORS
 from napari_swinfusion.evaluation import score, simulated_case
+from napari_swinfusion.evaluation.scoring import gather
 from napari_swinfusion.metrics import METRICS
 from napari_swinfusion.metrics.depth import depth_error
 from napari_swinfusion.metrics.reference import textured
@@ -54,6 +58,28 @@ def judge(result: FusedImage, case: SimulatedStack) -> Scores:
         depth = case.depth.clip(0, case.stack.n_planes - 1)
         found["depth-error textured"] = depth_error(result.decision, depth, mask=detail)
     return found
+
+
+def error_where(
+    contest: Contest, cases: Iterable[tuple[SimulatedStack, NDArray[np.bool_]]], *, hard: bool = False
+) -> dict[str, Any]:
+    """Return every method's RMSE, % of white, in the masks `(h, w)` of the cases; empty ones do not count.
+
+    "ratio" is a network's mean over that of the best comparator.
+    """
+    rows: dict[str, list[Scores]] = {}
+    for case, mask in cases:
+        if not mask.any():
+            continue
+        for name, result in contest.fuse(case.stack, hard=hard).items():
+            error = (gather(result, simulated_case(case)).fused - case.truth)[mask] / case.white
+            rows.setdefault(name, []).append({"rmse": 100 * math.sqrt(float((error**2).mean()))})
+    found = table(rows)
+    best = min(found[name]["rmse"]["mean"] for name in COMPARATORS if name in found)
+    return {
+        "methods": found,
+        "ratio": {name: round(found[name]["rmse"]["mean"] / best, 3) for name in contest.networks},
+    }
 
 
 def _judge(contest: Contest, scene: Scene, photons: float | None, textures: Textures, *, hard: bool) -> Row:

@@ -92,11 +92,10 @@ def test_the_moving_part_judges_where_the_movement_is_seen(monkeypatch: pytest.M
     monkeypatch.setattr(moving, "PLANES", (5,))
     monkeypatch.setattr(moving, "LEVELS", {"noise-free": None})
     monkeypatch.setattr(scenes, "SIDE", 64)
-    still, moved = (next(scenes.scenes(("reflected",), (5,))).take(None, [], strands=4, strand_drift=d) for d in (0, 3))
-    seen = moving.moved(still, moved)
-    assert 0.05 < seen.mean() < 0.9
-    assert np.abs(still.truth - moved.truth).max() == 0
-    found = moving.measure(Contest(networks=FEW.networks), [])["noise-free"]
+    still, case = (next(scenes.scenes(("reflected",), (5,))).take(None, [], strands=4, strand_drift=d) for d in (0, 3))
+    assert 0.05 < moving.where_seen(still, case).mean() < 0.9
+    assert np.array_equal(still.truth, case.truth)
+    found = moving.measure(FEW, [])["noise-free"]
     # Its truth is what the planes show that have the strands in focus, so choosing is better than the mean.
     assert found["methods"]["tenengrad-argmax"]["rmse"]["mean"] < found["methods"]["mean"]["rmse"]["mean"]
     assert "noise-free" in report.TABLES["moving"]({"noise-free": found})

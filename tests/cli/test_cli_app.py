@@ -213,12 +213,13 @@ def test_simulate_takes_textures_and_a_microscope_of_ones_own(tmp_path: Path) ->
     stripes = np.tile(np.array([0, 0, 200, 200], np.uint8), (128, 32))
     tifffile.imwrite(tmp_path / "stripes.tif", stripes)
     arguments = ["simulate", "-o", str(tmp_path / "new"), "--preset", "reflected", "--size", "48", "--planes", "3"]
-    arguments += ["--photons", "0", "--na", "0.2", "--z-step", "12"]
+    arguments += ["--photons", "0", "--na", "0.2", "--z-step", "12", "--strands", "2", "--strand-drift", "1.5"]
     done = CliRunner().invoke(app, [*arguments, "--textures", str(tmp_path)])
     assert done.exit_code == 0, done.stderr
     story = json.loads(Path(done.stdout.splitlines()[-1]).read_text())
     assert (story["microscope"]["numerical_aperture"], story["microscope"]["z_step"]) == (0.2, 12)
     assert story["camera"]["photons"] is None
+    assert (story["strands"], story["strand_drift"]) == (2, 1.5)
     (tmp_path / "empty").mkdir()
     refused = CliRunner().invoke(app, [*arguments, "--textures", str(tmp_path / "empty")])
     assert refused.exit_code == 1

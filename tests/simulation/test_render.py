@@ -77,6 +77,21 @@ def test_what_drifts_is_where_it_was_in_the_plane_that_has_it_in_focus() -> None
         assert middle == pytest.approx((31 + 3 * (plane - 2), 21 - 2 * (plane - 2)), abs=0.1)
 
 
+def test_a_phase_object_drifts_too() -> None:
+    side, view = 64, view_with_blur(1.0, 64)
+    bump = flat(side, 0)
+    bump[30:33, 20:23] = 0.5
+    ground = Layer(flat(side, 0.5), flat(side, 1), flat(side, 0))
+
+    def seen(drift: tuple[float, float]) -> torch.Tensor:
+        return render(Scene((ground, Layer(ground.light, flat(side, 0), flat(side, 1), bump, drift))), 4, view)
+
+    still, moved = seen((0.0, 0.0)), seen((2.0, -3.0))
+    assert (still[3] - 0.5).abs().max() > 0.01
+    assert moved[3] == pytest.approx(still[3].roll((4, -6), (0, 1)), abs=1e-4)
+    assert moved[1] == pytest.approx(still[1], abs=1e-6)
+
+
 def test_a_phase_object_has_more_contrast_out_of_focus_than_in() -> None:
     side = 64
     phase = flat(side, 0)

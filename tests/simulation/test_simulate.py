@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
@@ -95,6 +97,20 @@ def test_the_lamp_drifts_as_much_as_told() -> None:
     assert max(abs(np.array(made.lamp) - 1)) <= 0.1
 
 
+def test_strands_move_before_a_specimen_that_stays_as_it_is() -> None:
+    options = {"preset": "reflected", "n_planes": 5, "height": 96, "width": 96, "seed": 1, "photons": None}
+    bare, still, moving = (
+        simulate(**options, strands=strands, strand_drift=drift)  # type: ignore[arg-type]
+        for strands, drift in ((0, 0.0), (4, 0.0), (4, 3.0))
+    )
+    assert bare.microscope == still.microscope
+    strands = np.abs(still.truth - bare.truth) > 0.02 * bare.white
+    assert 0.005 < strands.mean() < 0.3
+    assert np.array_equal(still.truth, moving.truth)
+    changed = np.abs(still.clean - moving.clean).max(0) > 0.02 * bare.white
+    assert changed.mean() > strands.mean()
+
+
 def test_given_textures_are_used() -> None:
     stripes = np.tile([0.0, 0.0, 255.0, 255.0], (256, 64))
     made = simulate(preset="reflected", n_planes=2, height=96, width=96, seed=0, textures=[stripes])
@@ -109,6 +125,8 @@ def test_given_textures_are_used() -> None:
         ({"n_planes": 1}, "at least 2 planes"),
         ({"bits": 12}, "8 or 16 bits"),
         ({"photons": 0}, "photons"),
+        ({"strands": -1}, "Strands are 0 or more"),
+        ({"strands": 1, "strand_drift": math.nan}, "drift by 0 px or more"),
     ],
 )
 def test_what_makes_no_stack_is_refused(options: dict[str, object], message: str) -> None:

@@ -29,7 +29,7 @@ def simulate(
     bits: Annotated[int, option("8 or 16.")] = 16,
     seed: Annotated[int, option("Seed of the first stack; the others follow.")] = 0,
     strands: Annotated[int, option("Fibres before the specimen that move between planes.", min=0)] = 0,
-    strand_drift: Annotated[float, option("How far they move from plane to plane, px.")] = 2.0,
+    strand_drift: Annotated[float, option("How far they move from plane to plane, px.", min=0)] = 2.0,
     textures: Annotated[Path | None, option("Folder of sharp images of your own to cut the textures from.")] = None,
     numerical_aperture: Annotated[float | None, option("Of the objective; drawn if not given.", "--na")] = None,
     refractive_index: Annotated[float | None, option("Of the medium before the objective.")] = None,

@@ -10,8 +10,8 @@ from napari_swinfusion.errors import InputError
 # What the message of a RuntimeError says when it is really about memory; torch has a class of its own for CUDA alone.
 _MEMORY_MESSAGES = ("out of memory", "can't allocate memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
 
-# Features kept on CPU for one tile, at most, and of the memory that is free. Larger tiles spend less on halos; 40 planes
-# of 1024 × 1024 are one tile. The whole run takes half as much again.
+# Features of one tile on CPU: at most so many bytes, and at most this share of the memory that is free, for a run takes
+# more than features. Larger tiles spend less on halos; 40 planes of 1024 × 1024 are one tile.
 _CPU_BYTES, _CPU_SHARE = 1280 * 2**20, 1 / 6
 
 

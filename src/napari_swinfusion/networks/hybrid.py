@@ -37,7 +37,7 @@ from napari_swinfusion.networks.blocks.reach import Cells, Layer, grid_of, reach
 from napari_swinfusion.networks.blocks.second_look import SecondLook, look_layers
 from napari_swinfusion.networks.blocks.swin import SwinStage
 
-# Of a band at full resolution: wide ones spend less on halos, and those beyond the cache more on memory.
+# Pixels times channels of a band at full resolution: wider ones spend less on halos, but more beyond the cache.
 _DECODED_VALUES = 18 * BAND_PIXELS
 
 
@@ -216,7 +216,7 @@ class HybridFusionNet(FusionNetwork):
 
 
 def _beside(planes: Tensor, mean: Tensor, step: int) -> Iterator[tuple[int, Tensor]]:
-    """Yield for every `step` planes the first one's number and all beside the mean; the next overwrite them."""
+    """Yield for every `step` planes the first one's number and those, beside the mean; the next overwrite them."""
     pair: Tensor | None = None
     for i in range(0, planes.shape[1], step):
         some = planes[:, i : i + step]

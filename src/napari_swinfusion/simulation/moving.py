@@ -12,11 +12,11 @@ import torch
 
 from napari_swinfusion.simulation.scene import Layer, Painter
 
-STRANDS = (1.5, 10.0)  # px thick
+THICKNESS = (1.5, 10.0)  # px
 
 
 def moving(painter: Painter, layer: Layer, n_planes: int, way: float) -> Layer:
-    """Return a flat `layer` put into the focus of its nearest plane; it moves by `way` px a plane, in any direction."""
+    """Return a flat `layer` put into the focus of its nearest plane, moving by `way` px a plane in any direction."""
     turn = painter.uniform(0, 2 * math.pi)
     height = layer.height.round().clamp(0, n_planes - 1)
     return replace(layer, height=height, drift=(way * math.sin(turn), way * math.cos(turn)))
@@ -24,7 +24,7 @@ def moving(painter: Painter, layer: Layer, n_planes: int, way: float) -> Layer:
 
 def draw_strand(painter: Painter, n_planes: int, *, additive: bool) -> Layer:
     """Return a fibre or a bristle in the focus of any plane: glowing in `additive` scenes, mostly dark in others."""
-    opacity = painter.strand(painter.log_uniform(*STRANDS))
+    opacity = painter.strand(painter.log_uniform(*THICKNESS))
     height = torch.full_like(opacity, float(painter.integer(0, n_planes - 1)))
     if additive:
         return Layer(painter.uniform(0.1, 0.9) * opacity, torch.ones_like(opacity), height)

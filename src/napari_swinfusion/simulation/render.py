@@ -35,7 +35,8 @@ class View:
     height, width
         Of the scene, px.
     max_blur
-        Farthest geometric blur that is drawn, px; borders wrap around, so leave a margin as wide.
+        Farthest geometric blur that is drawn, px; borders wrap around, so leave a margin as wide. What drifts farther
+        comes in again on the other side, blurred.
     """
 
     def __init__(
@@ -46,18 +47,18 @@ class View:
         self.frequency = radial_frequency(height, width, device)
         self.farthest = max_blur / microscope.blur_radius(1.0)
 
-    def blur(self, planes: Tensor) -> Tensor:
-        """Return the defocus transfer `(m, …)` at distances in planes."""
-        return defocus_transfer(self.microscope, self._distance(planes), self.frequency)
+    def blur(self, planes: Tensor, drift: tuple[float, float]) -> Tensor:
+        """Return the defocus transfer `(m, …)` at heights above focus, planes, of what drifts."""
+        return self._drifted(defocus_transfer(self.microscope, self._distance(planes), self.frequency), planes, drift)
 
-    def contrast(self, planes: Tensor) -> Tensor:
-        """Return the phase transfer `(m, …)` at distances in planes."""
-        return phase_transfer(self.microscope, self._distance(planes), self.frequency)
+    def contrast(self, planes: Tensor, drift: tuple[float, float]) -> Tensor:
+        """Return the phase transfer `(m, …)` at heights above focus, planes, of what drifts."""
+        return self._drifted(phase_transfer(self.microscope, self._distance(planes), self.frequency), planes, drift)
 
-    def drifted(self, transfer: Tensor, planes: Tensor, drift: tuple[float, float]) -> Tensor:
-        """Return the `transfer` `(m, …)` at distances in planes of what moves by `drift`, px, from plane to plane."""
+    def _drifted(self, transfer: Tensor, planes: Tensor, drift: tuple[float, float]) -> Tensor:
         if not any(drift):
             return transfer
+        # What lies above the focus is seen from a plane before its own.
         shifts = -planes[:, None] * torch.tensor(drift)
         return transfer * shift_transfer(shifts.to(transfer.device), *self.size)
 
@@ -128,11 +129,9 @@ class _SeenLayer:
         # Distances fall on the grid of the levels: one transfer function serves all pairs that are equally far apart.
         self.last = _steps(n_planes - 1)
         distances = torch.arange(levels.start - self.last, levels.stop) * LEVEL_STEP
-        self.transfer = view.drifted(view.blur(distances), distances, layer.drift)
+        self.transfer = view.blur(distances, layer.drift)
         self.phase = None if layer.phase is None else torch.fft.rfft2(layer.phase * shares)
-        self.contrast = None
-        if layer.phase is not None:
-            self.contrast = view.drifted(view.contrast(distances), distances, layer.drift)
+        self.contrast = None if layer.phase is None else view.contrast(distances, layer.drift)
 
     def from_plane(self, plane: int) -> tuple[Tensor, Tensor | None, Tensor | None]:
         """Return light, opacity and relative contrast of the layer in a plane."""

@@ -30,8 +30,8 @@ class Layer:
     phase
         `(h, w)`: phase shift of a transparent object, radians, or None: no contrast in focus, more out of it.
     drift
-        Way along y and x from one plane to the next, px: a fibre sways while planes are taken, and what is seen at a
-        slant seems to. Each point of the layer is where it was in the plane that had it in focus.
+        Way along y and x from one plane to the next, px, of a layer in the focus of one of them: a fibre sways while
+        planes are taken, and what is seen at a slant seems to. The layer is drawn where that plane shows it.
     """
 
     light: Tensor
@@ -127,20 +127,18 @@ class Painter:
 
     def strand(self, thickness: float) -> Tensor:
         """Return the opacity `(h, w)` in [0, 1] of a bent fibre or bristle, `thickness` px at its root."""
-        t = torch.linspace(0, 1, _SEGMENTS + 1)
+        t = torch.linspace(0, 1, _SEGMENTS)
         angle = self.uniform(0, 2 * math.pi) + self.uniform(-1.5, 1.5) * t
-        length = self.uniform(0.2, 1.2) * min(self.height, self.width)
-        steps = length / _SEGMENTS * torch.stack([angle.sin(), angle.cos()], dim=1)
+        length = self.uniform(0.2, 1.2) * min(self.height, self.width) / _SEGMENTS
+        steps = length * torch.stack([angle.sin(), angle.cos()], dim=1)
         root = torch.tensor([self.uniform(0, self.height), self.uniform(0, self.width)])
-        ends = root + steps.cumsum(0)
         radius = thickness / 2 * (1 - self.uniform(0, 0.9) * t)
-        pixels = torch.cartesian_prod(torch.arange(self.height), torch.arange(self.width)).float()
-        opacity = torch.zeros(len(pixels))
-        for start, step, r in zip(ends[:-1], steps[1:], radius[1:], strict=True):
-            off = pixels - start
-            along = (off @ step / step.square().sum()).clamp(0, 1)
-            opacity = torch.maximum(opacity, torch.sigmoid(3 * (r - (off - along[:, None] * step).norm(dim=1))))
-        return opacity.view(self.height, self.width)
+        depth = torch.full((self.height, self.width), -math.inf)
+        for (y0, x0), (dy, dx), r in zip(root + steps.cumsum(0) - steps, steps, radius, strict=True):
+            y, x = torch.arange(self.height)[:, None] - y0, torch.arange(self.width)[None] - x0
+            along = ((y * dy + x * dx) / length**2).clamp(0, 1)
+            depth = torch.maximum(depth, r - torch.hypot(y - along * dy, x - along * dx))
+        return torch.sigmoid(3 * depth)
 
     def photograph(self) -> Tensor:
         """Return a random crop `(h, w)` of one of the textures: turned, flipped, scaled, with new contrast."""

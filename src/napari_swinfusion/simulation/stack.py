@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
@@ -45,7 +46,7 @@ class SimulatedStack:
     shifts
         float32 `(z, 2)`: how far each plane was moved along y and x, px.
     strands, strand_drift
-        How many fibres lie before the specimen, and how far they move from plane to plane, px.
+        How many fibres were drawn before the specimen, and how far they move from plane to plane, px.
     microscope, camera, acquisition
         What took it.
     """
@@ -110,7 +111,8 @@ def simulate(
     lamp_drift
         Greatest relative deviation of the lamp between planes.
     strands, strand_drift
-        Fibres and bristles before the specimen, and how far they move from plane to plane, px.
+        Fibres and bristles before the specimen, and how far they move from plane to plane, px; without noise, all else
+        stays as it is without them.
     textures
         Sharp grey images, any scale, to cut textures from; None draws procedural ones.
     microscope
@@ -127,8 +129,8 @@ def simulate(
         near = get_close_matches(preset, PRESETS, n=1)
         hint = f" Did you mean '{near[0]}'?" if near else ""
         raise ConfigError(f"There is no preset '{preset}'; known are {', '.join(PRESETS)}.{hint}")
-    if strands < 0:
-        raise ConfigError(f"There cannot be {strands} strands.")
+    if strands < 0 or not 0 <= strand_drift < math.inf:
+        raise ConfigError(f"Strands are 0 or more and drift by 0 px or more, not {strands} by {strand_drift} px.")
     if n_planes < 2 or min(height, width) < 8:
         raise ConfigError("A simulated stack needs at least 2 planes of 8 × 8 px.")
     camera = camera or Camera(photons=photons, bits=bits)
@@ -138,9 +140,6 @@ def simulate(
         height + 2 * MARGIN, width + 2 * MARGIN, generator, [_unit_range(image) for image in textures or ()]
     )
     scene = compose(painter, PRESETS[preset], n_planes)
-    for _ in range(strands):
-        strand = draw_strand(painter, n_planes, additive=scene.additive)
-        scene = replace(scene, layers=(*scene.layers, moving(painter, strand, n_planes, strand_drift)))
     drawn = sample_microscope(painter, PRESETS[preset], n_planes)
     microscope = microscope or drawn
     view = View(microscope, painter.height, painter.width, max_blur=MARGIN)
@@ -148,6 +147,9 @@ def simulate(
     shade = acquisition.shade(height, width)
     lamp = acquisition.lamp(n_planes, generator)
     shifts = acquisition.shifts(n_planes, generator)
+    for _ in range(strands):
+        strand = draw_strand(painter, n_planes, additive=scene.additive)
+        scene = replace(scene, layers=(*scene.layers, moving(painter, strand, n_planes, strand_drift)))
     light = render(scene, n_planes, view)
     moved = shifted(light, shifts)[inner] * shade * lamp[:, None, None]
     grey = camera.digitise(camera.expose(moved, generator)).numpy().astype(f"uint{camera.bits}")

@@ -37,10 +37,10 @@ PHOTOGRAPHED = {"reflected": 0.3, "two-plane": 0.7}
 # standard deviation, px, of which three have to fit the margin.
 MADE_SHARE = 0.5
 MADE_BLUR = (0.8, 6.0)
-# Shares of the scenes whose objects move while planes are taken, and of those with strands before them that do; the way
-# from plane to plane, px.
+# Shares of the scenes whose own flat objects move between planes, and of those with moving strands before them; px from
+# plane to plane.
 MOVING_SHARE, STRANDS_SHARE = 0.1, 0.25
-MOVING = (0.4, 5.0)
+WAY = (0.4, 5.0)
 # Steps between planes, depths of field: wider than what microscopists should choose, because they do.
 STEP_RANGE = (0.25, 2.5)
 MOST_PLANES = 32
@@ -115,7 +115,7 @@ def draw_batch(
         most = min(takes, count - len(samples))
         painter = Painter(size + 2 * MARGIN, size + 2 * MARGIN, generator, textures)
         made = photographs and n == 2 and painter.chance(MADE_SHARE)
-        seen = _made(painter) if made else _see(painter, n, pixel_sizes, photographs)
+        seen = _made(painter) if made else _see(painter, n, pixel_sizes, photographs=photographs)
         samples += [_take(seen, () if photographs else cameras, ample) for _ in range(most)]
     return Batch(*(torch.stack(parts) for parts in zip(*samples, strict=True)))
 
@@ -130,7 +130,7 @@ class _Seen:
     depth: Tensor
 
 
-def _see(painter: Painter, n: int, pixel_sizes: Sequence[float], photographs: bool) -> _Seen:
+def _see(painter: Painter, n: int, pixel_sizes: Sequence[float], *, photographs: bool) -> _Seen:
     shares = PHOTOGRAPHED if photographs else SHARES
     chances = torch.tensor(list(shares.values()))
     preset = PRESETS[list(shares)[int(torch.multinomial(chances, 1, generator=painter.generator))]]
@@ -149,13 +149,12 @@ def _restless(painter: Painter, scene: Scene, n: int) -> Scene:
     layers = list(scene.layers)
     if painter.chance(MOVING_SHARE):
         layers[1:] = [
-            moving(painter, layer, n, painter.log_uniform(*MOVING)) if _is_flat(layer) else layer
-            for layer in layers[1:]
+            moving(painter, layer, n, painter.log_uniform(*WAY)) if _is_flat(layer) else layer for layer in layers[1:]
         ]
     if painter.chance(STRANDS_SHARE):
         for _ in range(painter.integer(1, 3)):
             strand = draw_strand(painter, n, additive=scene.additive)
-            layers.append(moving(painter, strand, n, painter.log_uniform(*MOVING)))
+            layers.append(moving(painter, strand, n, painter.log_uniform(*WAY)))
     return replace(scene, layers=tuple(layers))
 
 
