@@ -50,11 +50,11 @@ def same_weights(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
 def test_training_makes_a_better_network(textures: dict[str, Tensor], tmp_path: Path) -> None:
     torch.manual_seed(0)
     lines: list[dict[str, Any]] = []
-    config = replace(CONFIG, steps=90, checkpoint_every=30, planes_per_step=12, average=0.9)
+    config = replace(CONFIG, steps=150, checkpoint_every=50, planes_per_step=12, average=0.9)
     path = train(build_network("hybrid", TINY), textures, config, tmp_path, report=lines.append)
     assert read_events(tmp_path) == lines
     told = [line for line in lines if line["event"] == "progress"]
-    assert [line["step"] for line in told] == [30, 60, 90]
+    assert [line["step"] for line in told] == [50, 100, 150]
     trained = load_model(path)
     torch.manual_seed(0)
     fresh = build_network("hybrid", TINY)
@@ -319,7 +319,7 @@ def test_half_of_the_pairs_are_made_of_one_image(textures: dict[str, Tensor]) ->
     best = batch.clean.gather(1, batch.distance.argmin(1, keepdim=True))[:, 0]
     made = (best - batch.truth).abs().amax((-2, -1)) == 0
     assert 6 <= made.sum() <= 18
-    assert (batch.clean.mean(1) - batch.truth).abs().mean((-2, -1))[made].min() > 1e-4
+    assert (batch.clean.mean(1) - batch.truth).abs().mean((-2, -1))[made].median() > 1e-3
 
 
 def test_what_moves_is_true_where_the_plane_shows_it_that_has_it_in_focus(

@@ -6,11 +6,12 @@ It is in focus in one of the planes, and where that plane shows it is what is tr
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import replace
 
 import torch
 
-from napari_swinfusion.simulation.scene import Layer, Painter
+from napari_swinfusion.simulation.scene import Layer, Painter, Scene
 
 THICKNESS = (1.5, 10.0)  # px
 
@@ -22,8 +23,16 @@ def moving(painter: Painter, layer: Layer, n_planes: int, way: float) -> Layer:
     return replace(layer, height=height, drift=(way * math.sin(turn), way * math.cos(turn)))
 
 
-def draw_strand(painter: Painter, n_planes: int, *, additive: bool) -> Layer:
-    """Return a fibre or a bristle in the focus of any plane: glowing in `additive` scenes, mostly dark in others."""
+def with_strands(painter: Painter, scene: Scene, n_planes: int, ways: Iterable[float]) -> Scene:
+    """Return `scene` with fibres and bristles before it: glowing in fluorescence, mostly dark elsewhere.
+
+    Each is in the focus of any plane and moves by its one of the `ways`, px a plane.
+    """
+    strands = (moving(painter, _strand(painter, n_planes, scene.additive), n_planes, way) for way in ways)
+    return replace(scene, layers=(*scene.layers, *strands))
+
+
+def _strand(painter: Painter, n_planes: int, additive: bool) -> Layer:
     opacity = painter.strand(painter.log_uniform(*THICKNESS))
     height = torch.full_like(opacity, float(painter.integer(0, n_planes - 1)))
     if additive:

@@ -17,7 +17,7 @@ from napari_swinfusion.focal_stack import FocalStack, SpatialMetadata
 from napari_swinfusion.simulation.acquisition import Acquisition, shifted
 from napari_swinfusion.simulation.camera import Camera
 from napari_swinfusion.simulation.microscope import Microscope
-from napari_swinfusion.simulation.moving import draw_strand, moving
+from napari_swinfusion.simulation.moving import with_strands
 from napari_swinfusion.simulation.presets import PRESETS, compose, sample_microscope
 from napari_swinfusion.simulation.render import View, depth_of, render, render_sharp
 from napari_swinfusion.simulation.scene import Painter
@@ -125,20 +125,14 @@ def simulate(
     ConfigError
         If the preset is unknown or a number makes no stack.
     """
-    if preset not in PRESETS:
-        near = get_close_matches(preset, PRESETS, n=1)
-        hint = f" Did you mean '{near[0]}'?" if near else ""
-        raise ConfigError(f"There is no preset '{preset}'; known are {', '.join(PRESETS)}.{hint}")
-    if strands < 0 or not 0 <= strand_drift < math.inf:
-        raise ConfigError(f"Strands are 0 or more and drift by 0 px or more, not {strands} by {strand_drift} px.")
+    _check_specimen(preset, strands, strand_drift)
     if n_planes < 2 or min(height, width) < 8:
         raise ConfigError("A simulated stack needs at least 2 planes of 8 × 8 px.")
     camera = camera or Camera(photons=photons, bits=bits)
     acquisition = acquisition or Acquisition(lamp_drift=lamp_drift)
     generator = torch.Generator().manual_seed(seed)
-    painter = Painter(
-        height + 2 * MARGIN, width + 2 * MARGIN, generator, [_unit_range(image) for image in textures or ()]
-    )
+    sharp = [_unit_range(image) for image in textures or ()]
+    painter = Painter(height + 2 * MARGIN, width + 2 * MARGIN, generator, sharp)
     scene = compose(painter, PRESETS[preset], n_planes)
     drawn = sample_microscope(painter, PRESETS[preset], n_planes)
     microscope = microscope or drawn
@@ -147,9 +141,7 @@ def simulate(
     shade = acquisition.shade(height, width)
     lamp = acquisition.lamp(n_planes, generator)
     shifts = acquisition.shifts(n_planes, generator)
-    for _ in range(strands):
-        strand = draw_strand(painter, n_planes, additive=scene.additive)
-        scene = replace(scene, layers=(*scene.layers, moving(painter, strand, n_planes, strand_drift)))
+    scene = with_strands(painter, scene, n_planes, [strand_drift] * strands)
     light = render(scene, n_planes, view)
     moved = shifted(light, shifts)[inner] * shade * lamp[:, None, None]
     grey = camera.digitise(camera.expose(moved, generator)).numpy().astype(f"uint{camera.bits}")
@@ -176,6 +168,15 @@ def simulate(
         camera=camera,
         acquisition=acquisition,
     )
+
+
+def _check_specimen(preset: str, strands: int, strand_drift: float) -> None:
+    if preset not in PRESETS:
+        near = get_close_matches(preset, PRESETS, n=1)
+        hint = f" Did you mean '{near[0]}'?" if near else ""
+        raise ConfigError(f"There is no preset '{preset}'; known are {', '.join(PRESETS)}.{hint}")
+    if strands < 0 or not 0 <= strand_drift < math.inf:
+        raise ConfigError(f"Strands are 0 or more and drift by 0 px or more, not {strands} by {strand_drift} px.")
 
 
 def _unit_range(image: NDArray[Any]) -> torch.Tensor:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from napari_swinfusion.simulation.acquisition import Acquisition, shifted
 from napari_swinfusion.simulation.camera import Camera
-from napari_swinfusion.simulation.moving import draw_strand, moving
+from napari_swinfusion.simulation.moving import moving, with_strands
 from napari_swinfusion.simulation.optics import radial_frequency
 from napari_swinfusion.simulation.presets import PRESETS, compose, sample_microscope
 from napari_swinfusion.simulation.render import View, depth_of, render, render_sharp
@@ -146,16 +146,13 @@ def _see(painter: Painter, n: int, pixel_sizes: Sequence[float], *, photographs:
 
 def _restless(painter: Painter, scene: Scene, n: int) -> Scene:
     """Return some scenes with objects or strands that move from plane to plane: each plane shows them elsewhere."""
-    layers = list(scene.layers)
     if painter.chance(MOVING_SHARE):
-        layers[1:] = [
-            moving(painter, layer, n, painter.log_uniform(*WAY)) if _is_flat(layer) else layer for layer in layers[1:]
-        ]
+        ground, *objects = scene.layers
+        moved = (moving(painter, each, n, painter.log_uniform(*WAY)) if _is_flat(each) else each for each in objects)
+        scene = replace(scene, layers=(ground, *moved))
     if painter.chance(STRANDS_SHARE):
-        for _ in range(painter.integer(1, 3)):
-            strand = draw_strand(painter, n, additive=scene.additive)
-            layers.append(moving(painter, strand, n, painter.log_uniform(*WAY)))
-    return replace(scene, layers=tuple(layers))
+        return with_strands(painter, scene, n, [painter.log_uniform(*WAY) for _ in range(painter.integer(1, 3))])
+    return scene
 
 
 def _is_flat(layer: Layer) -> bool:
