@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from napari_swinfusion.losses import focus_cross_entropy, focus_target, gradient_l1, l1, log_error
+from napari_swinfusion.losses import disagreement, focus_cross_entropy, focus_target, gradient_l1, l1, log_error
 
 
 def test_l1_and_gradient_of_hand_worked_images() -> None:
@@ -41,3 +41,17 @@ def test_cross_entropy_is_least_at_the_target() -> None:
     entropy = -sum(p * math.log(p) for p in (0.7, 0.2, 0.1))
     assert focus_cross_entropy(target, target).item() == pytest.approx(entropy, rel=1e-5)
     assert focus_cross_entropy(target.flip(1), target).item() > entropy + 0.5
+
+
+def test_planes_that_differ_by_noise_agree_and_those_of_other_things_do_not() -> None:
+    generator = torch.Generator().manual_seed(0)
+    noise = torch.tensor([0.1])
+    planes = 0.5 + noise * torch.randn(1, 4, 32, 32, generator=generator)
+    even = torch.full_like(planes, 0.25)
+    assert disagreement(planes.mean(1), even, planes, noise).item() < 0.002
+    planes[:, :2, :16] += 1.0
+    ghost = disagreement(planes.mean(1), even, planes, noise).item()
+    # Half of the pixels, where the values lie half apart from their mean, less two deviations of the noise.
+    assert ghost == pytest.approx(0.5 * (0.5 - 0.2), abs=0.03)
+    chosen = torch.tensor([1.0, 1.0, 0, 0])[None, :, None, None].expand_as(planes) / 2
+    assert disagreement((chosen * planes).sum(1), chosen, planes, noise).item() < 0.002

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from napari_swinfusion.errors import ConfigError, InputError
-from napari_swinfusion.losses import focus_cross_entropy, focus_target, log_error
+from napari_swinfusion.losses import disagreement, focus_cross_entropy, focus_target, log_error
 from napari_swinfusion.losses.recipes import RECIPES, get_recipe
 from napari_swinfusion.networks import Fused
 from napari_swinfusion.training.objective import objective
@@ -100,6 +100,16 @@ def test_supervised_is_the_log_error_and_a_fifth_of_the_focus(batch: Batch) -> N
     assert found.terms["image"] == pytest.approx(image)
     assert found.terms["focus"] == pytest.approx(choice)
     assert found.loss.item() == pytest.approx((image + 0.2 * choice).item())
+
+
+def test_agreement_of_weight_one_is_part_of_the_error(batch: Batch) -> None:
+    weights = torch.randn(batch.planes.shape, generator=torch.Generator().manual_seed(1)).softmax(1)
+    fused = Fused(image_of(weights, batch), weights, weights)
+    apart = {"focus": 0.0, "image": 1.0, "agreement": 1.0}
+    found = objective(fused, batch, get_recipe("supervised", weights=apart)).loss
+    image = image_of(weights, batch)
+    off = 0.2 * disagreement(image, weights, batch.planes, batch.noise)
+    assert found.item() == pytest.approx((log_error(image, batch.truth).exp() + off).log().mean().item())
 
 
 def test_weights_are_overridden_one_by_one() -> None:

@@ -1,5 +1,6 @@
 """Losses as pure functions, one idea a file; each gives one value a sample so that recipes can weigh samples."""
 
+from napari_swinfusion.losses.agreement import Disagreement, disagreement
 from napari_swinfusion.losses.charbonnier import Charbonnier, charbonnier
 from napari_swinfusion.losses.composite import CompositeError, composite_error, error_optimal_composite
 from napari_swinfusion.losses.detail import (
@@ -28,6 +29,7 @@ from napari_swinfusion.losses.ssim import SsimLoss, ssim_loss, ssim_to_sources
 __all__ = [
     "Charbonnier",
     "CompositeError",
+    "Disagreement",
     "FocusCrossEntropy",
     "Intensity",
     "LaplacianDetail",
@@ -41,6 +43,7 @@ __all__ = [
     "SsimLoss",
     "charbonnier",
     "composite_error",
+    "disagreement",
     "error_optimal_composite",
     "focus_cross_entropy",
     "focus_target",

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from napari_swinfusion.errors import ConfigError, InputError
+from napari_swinfusion.losses.agreement import disagreement
 from napari_swinfusion.losses.composite import composite_error
 from napari_swinfusion.losses.detail import laplacian_detail, log_detail, sobel_detail
 from napari_swinfusion.losses.focus import focus_cross_entropy, focus_target
@@ -31,6 +32,7 @@ from napari_swinfusion.losses.ssim import ssim_loss, ssim_to_sources
 
 # Noise hides errors of about a third of its own size.
 HIDDEN_BY_NOISE = 0.3
+_APART = 0.2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +85,11 @@ class Evidence:
     def sole_weights(self) -> Tensor | None:
         """The weights of a network that has no focus apart from them."""
         return self.weights if self.focus is None else None
+
+    @property
+    def disagreement(self) -> Tensor:
+        """How far the planes of a pixel lie apart beyond their noise, `(b,)`."""
+        return disagreement(self.image, self["weights"], self.sources, self["noise"])
 
     @cached_property
     def hidden(self) -> Tensor:
@@ -287,6 +294,12 @@ RECIPES: dict[str, Recipe] = {
                         e["weights"], focus_target(e["clean"], e["truth"], tolerance=e.hidden)
                     ),
                     of="sole_weights",
+                ),
+                # With the weight 1 this adds the share of the disagreement to the error within its logarithm.
+                "agreement": Term(
+                    weight=0.0,
+                    loss=lambda e: (_APART * e.disagreement / log_error(e.image, e["truth"]).exp()).log1p(),
+                    of="weights",
                 ),
                 "composite": Term(
                     weight=0.0,

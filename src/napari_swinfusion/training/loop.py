@@ -53,6 +53,8 @@ class TrainingConfig(Config):
         Decay of the moving average of the weights, which is what ships.
     focus_share
         Weight of the focus in the recipe `supervised`, or of the choice where a network has weights alone.
+    agreement
+        Weight of the agreement of the planes in the recipe `supervised`.
     tolerance
         See `objective`.
     half
@@ -74,6 +76,7 @@ class TrainingConfig(Config):
     clip: float = 1.0
     average: float = 0.999
     focus_share: float = 0.2
+    agreement: float = 0.0
     tolerance: float = 0.003
     half: bool = True
     checkpoint_every: int = 250

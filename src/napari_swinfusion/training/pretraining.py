@@ -59,7 +59,8 @@ class SimulatedStacks:
 
 def with_truth(config: TrainingConfig) -> Callable[[Fused, Batch], dict[str, Tensor]]:
     """Return the recipe "supervised" as an objective."""
-    recipe = get_recipe("supervised", weights=dict.fromkeys(("focus", "choice"), config.focus_share))
+    shares = {"focus": config.focus_share, "choice": config.focus_share, "agreement": config.agreement}
+    recipe = get_recipe("supervised", weights=shares)
 
     def judge(fused: Fused, batch: Batch) -> dict[str, Tensor]:
         parts = objective(fused, batch, recipe, tolerance=config.tolerance)
