@@ -32,6 +32,7 @@ from napari_swinfusion.losses.ssim import ssim_loss, ssim_to_sources
 
 # Noise hides errors of about a third of its own size.
 HIDDEN_BY_NOISE = 0.3
+# What the distance between the planes of a pixel counts, beside the error of the image.
 _APART = 0.2
 
 
