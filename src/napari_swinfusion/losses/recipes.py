@@ -87,6 +87,11 @@ class Evidence:
         """The weights of a network that has no focus apart from them."""
         return self.weights if self.focus is None else None
 
+    @cached_property
+    def log_error(self) -> Tensor:
+        """How far the image is from the truth, `(b,)`: what several terms ask for."""
+        return log_error(self.image, self["truth"])
+
     @property
     def disagreement(self) -> Tensor:
         """How far the planes of a pixel lie apart beyond their noise, `(b,)`."""
@@ -280,7 +285,7 @@ RECIPES: dict[str, Recipe] = {
             summary="A true image first, an honest choice of planes second: for simulated stacks.",
             needs_truth=True,
             parts={
-                "image": Term(weight=1.0, loss=lambda e: log_error(e.image, e["truth"])),
+                "image": Term(weight=1.0, loss=lambda e: e.log_error),
                 "focus": Term(
                     weight=0.2,
                     loss=lambda e: focus_cross_entropy(
@@ -299,7 +304,7 @@ RECIPES: dict[str, Recipe] = {
                 # With the weight 1 this adds the share of the disagreement to the error within its logarithm.
                 "agreement": Term(
                     weight=0.0,
-                    loss=lambda e: (_APART * e.disagreement / log_error(e.image, e["truth"]).exp()).log1p(),
+                    loss=lambda e: (_APART * e.disagreement / e.log_error.exp()).log1p(),
                     of="weights",
                 ),
                 "composite": Term(
