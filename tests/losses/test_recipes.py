@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -106,10 +107,21 @@ def test_agreement_of_weight_one_is_part_of_the_error(batch: Batch) -> None:
     weights = torch.randn(batch.planes.shape, generator=torch.Generator().manual_seed(1)).softmax(1)
     fused = Fused(image_of(weights, batch), weights, weights)
     apart = {"focus": 0.0, "image": 1.0, "agreement": 1.0}
-    found = objective(fused, batch, get_recipe("supervised", weights=apart)).loss
+    found = objective(fused, replace(batch, opaque=None), get_recipe("supervised", weights=apart)).loss
     image = image_of(weights, batch)
     off = 0.2 * disagreement(image, weights, batch.planes, batch.noise)
     assert found.item() == pytest.approx((log_error(image, batch.truth).exp() + off).log().mean().item())
+
+
+def test_planes_need_not_agree_where_light_adds_up(batch: Batch) -> None:
+    weights = torch.randn(batch.planes.shape, generator=torch.Generator().manual_seed(1)).softmax(1)
+    opaque = torch.arange(len(weights)) % 2 == 0
+    recipe = get_recipe("supervised", weights={"focus": 0.0, "image": 0.0, "agreement": 1.0})
+    arguments = (image_of(weights, batch), weights, batch.planes, batch.truth)
+    everywhere = recipe.terms(*arguments, **evidence(batch, weights))["agreement"]
+    some = recipe.terms(*arguments, **evidence(batch, weights), opaque=opaque)["agreement"]
+    assert (everywhere > 0).all()
+    assert torch.equal(some, everywhere * opaque)
 
 
 def test_weights_are_overridden_one_by_one() -> None:

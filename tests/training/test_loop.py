@@ -324,6 +324,30 @@ def test_half_of_the_pairs_are_made_of_one_image(textures: dict[str, Tensor]) ->
     assert blurred.min() > 1e-5
 
 
+def test_blur_of_a_photograph_mixes_light_and_is_brighter_than_mixed_grey_levels(
+    textures: dict[str, Tensor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def see(share: float) -> list[samples._Seen]:
+        monkeypatch.setattr(samples, "TONED_SHARE", share)
+        painters = [Painter(128, 128, torch.Generator().manual_seed(k), list(textures.values())) for k in range(8)]
+        return [samples._see(painter, 2, (), photographs=True) for painter in painters]
+
+    for plain, toned in zip(see(0.0), see(1.0), strict=True):
+        # The truth has no blur but that of the lens in focus.
+        assert (toned.truth - plain.truth).abs().mean() < (toned.planes - plain.planes).abs().mean()
+        assert toned.planes.mean() > plain.planes.mean() + 1e-4
+
+
+def test_samples_tell_whether_light_adds_up(textures: dict[str, Tensor], monkeypatch: pytest.MonkeyPatch) -> None:
+    for preset, opaque in (("cytology", True), ("organoid-fluorescence", False)):
+        monkeypatch.setattr(samples, "SHARES", {preset: 1.0})
+        batch = draw_batch(
+            torch.Generator().manual_seed(0), n=2, size=32, planes_per_step=8, textures=list(textures.values())
+        )
+        assert batch.opaque is not None
+        assert batch.opaque.tolist() == [opaque] * 4
+
+
 def test_what_moves_is_true_where_the_plane_shows_it_that_has_it_in_focus(
     textures: dict[str, Tensor], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -58,6 +58,8 @@ class Evidence:
         `(b,)`: standard deviation of the noise.
     distance
         `(b, n, h, w)`: of what is seen from the focus of each plane, planes.
+    opaque
+        `(b,)`: whether what is near hides what is far, True, or all light adds up; None stands for opaque.
     tolerance
         Error that does not decide which plane is the truest.
     """
@@ -70,6 +72,7 @@ class Evidence:
     clean: Tensor | None = None
     noise: Tensor | None = None
     distance: Tensor | None = None
+    opaque: Tensor | None = None
     tolerance: float = 0.003
 
     @cached_property
@@ -94,8 +97,12 @@ class Evidence:
 
     @property
     def disagreement(self) -> Tensor:
-        """How far the planes of a pixel lie apart beyond their noise, `(b,)`."""
-        return disagreement(self.image, self["weights"], self.sources, self["noise"])
+        """How far the planes of a pixel lie apart beyond their noise, `(b,)`; 0 where light adds up.
+
+        There no plane shows the truth, and the best image takes something from several.
+        """
+        apart = disagreement(self.image, self["weights"], self.sources, self["noise"])
+        return apart if self.opaque is None else apart * self.opaque
 
     @cached_property
     def hidden(self) -> Tensor:

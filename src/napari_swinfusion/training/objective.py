@@ -35,6 +35,7 @@ def objective(fused: Fused, batch: Batch, recipe: Recipe, *, tolerance: float = 
         clean=batch.clean,
         noise=batch.noise,
         distance=batch.distance,
+        opaque=batch.opaque,
         tolerance=tolerance,
     )
     return Objective(recipe.total(terms).mean(), {name: value.mean() for name, value in terms.items()})

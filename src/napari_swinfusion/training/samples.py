@@ -19,6 +19,7 @@ from napari_swinfusion.simulation.optics import radial_frequency
 from napari_swinfusion.simulation.presets import PRESETS, compose, sample_microscope
 from napari_swinfusion.simulation.render import View, depth_of, render, render_sharp
 from napari_swinfusion.simulation.scene import Layer, Painter, Scene
+from napari_swinfusion.simulation.tone import grey_of, light_of
 from napari_swinfusion.training.data.cameras import CameraTraits, camera_like
 
 MARGIN = 32
@@ -46,7 +47,9 @@ STEP_RANGE = (0.25, 2.5)
 MOST_PLANES = 32
 # Photons at white: what cameras of microscopes see, and the light of photographs, in which no noise is left to see.
 SCARCE, AMPLE = (200, 400_000), (400_000, 40_000_000)
-AMPLE_SHARE = 0.15
+AMPLE_SHARE = 0.3
+# Share of the scenes that stand for photographs whose light mixed before the camera made grey levels of it.
+TONED_SHARE = 0.5
 _INNER = (..., slice(MARGIN, -MARGIN), slice(MARGIN, -MARGIN))
 # A plane that shows nothing is in focus nowhere.
 _NOWHERE = 1e3
@@ -69,6 +72,9 @@ class Batch:
     distance
         `(b, n, h, w)`: of what is seen from the focus of each plane, planes; None where a source of samples does not
         know.
+    opaque
+        `(b,)`: whether what is near hides what is far, True, or all light adds up; None where a source of samples does
+        not know.
     """
 
     planes: Tensor
@@ -76,6 +82,7 @@ class Batch:
     truth: Tensor
     noise: Tensor
     distance: Tensor | None = None
+    opaque: Tensor | None = None
 
     def to(self, device: torch.device) -> Batch:
         """Return the batch on `device`."""
@@ -128,6 +135,7 @@ class _Seen:
     planes: Tensor
     truth: Tensor
     depth: Tensor
+    opaque: bool
 
 
 def _see(painter: Painter, n: int, pixel_sizes: Sequence[float], *, photographs: bool) -> _Seen:
@@ -137,11 +145,17 @@ def _see(painter: Painter, n: int, pixel_sizes: Sequence[float], *, photographs:
     scene = _photographed(painter, compose(painter, preset, n))
     if not photographs:
         scene = _restless(painter, scene, n)
+    toned = photographs and painter.chance(TONED_SHARE)
+    if toned:
+        scene = replace(scene, layers=tuple(replace(layer, light=light_of(layer.light)) for layer in scene.layers))
     pixel_size = pixel_sizes[painter.integer(0, len(pixel_sizes) - 1)] if pixel_sizes else None
     microscope = sample_microscope(painter, preset, n, STEP_RANGE, pixel_size)
     view = View(microscope, painter.height, painter.width, max_blur=MARGIN)
-    truth, depth = render_sharp(scene, view)[_INNER], depth_of(scene)[_INNER]
-    return _Seen(painter, render(scene, n, view), truth, depth)
+    truth, depth = render_sharp(scene, view), depth_of(scene)[_INNER]
+    planes = render(scene, n, view)
+    if toned:
+        planes, truth = grey_of(planes), grey_of(truth)
+    return _Seen(painter, planes, truth[_INNER], depth, opaque=not scene.additive)
 
 
 def _restless(painter: Painter, scene: Scene, n: int) -> Scene:
@@ -171,7 +185,7 @@ def _made(painter: Painter) -> _Seen:
     inside = [painter.outline(painter.log_uniform(0.1, 0.6) * size, 1.0)[1] for _ in range(2)]
     near = torch.maximum(*inside) > 0
     planes = torch.stack([torch.where(near, sharp, blurred), torch.where(near, blurred, sharp)])
-    return _Seen(painter, planes, sharp[_INNER], (~near).float()[_INNER])
+    return _Seen(painter, planes, sharp[_INNER], (~near).float()[_INNER], opaque=True)
 
 
 def _take(seen: _Seen, cameras: Sequence[CameraTraits], ample: float) -> tuple[Tensor, ...]:
@@ -211,7 +225,7 @@ def _take(seen: _Seen, cameras: Sequence[CameraTraits], ample: float) -> tuple[T
         light[blank] = level
         noisy[blank] = level + noise * torch.randn(size, size, generator=generator)
         distance[blank] = _NOWHERE
-    return noisy, light, truth, torch.tensor(noise), distance
+    return noisy, light, truth, torch.tensor(noise), distance, torch.tensor(seen.opaque)
 
 
 def _camera(painter: Painter, light: Tensor, cameras: Sequence[CameraTraits], ample: float) -> Camera:
