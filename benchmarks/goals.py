@@ -66,7 +66,7 @@ def _simulated(results: dict[str, Any]) -> Iterator[Goal]:
     yield Goal(what=what, asked=0.0, measured=worst, at_least=True, unit="dB")
     for level, most in (("20000", 0.4), ("500", 1.0)):
         found = results["levels"][level]["methods"][NETWORK]["depth-error textured"]["mean"]
-        what = f"Depth error on textured pixels, {int(level):,} photons"
+        what = f"Error of the depth map on textured pixels, {int(level):,} photons"
         yield Goal(what=what, asked=most, measured=found, at_least=False, unit="planes")
 
 

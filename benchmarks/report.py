@@ -75,9 +75,9 @@ def _simulated(results: Results) -> str:
         ),
         "PSNR on textured / on flat pixels, dB:",
         _across(levels, {"psnr-textured": 1, "psnr-flat": 1}),
-        "MS-SSIM / depth error on textured pixels, planes:",
-        _across(levels, {"ms-ssim": 4, "depth-error textured": 2}),
-        "Depth error on textured pixels by preset, planes, with the most light that has noise:",
+        "MS-SSIM / error on textured pixels of the depth map / of the decision map, planes:",
+        _across(levels, {"ms-ssim": 4, "depth-error textured": 2, "decision-error textured": 2}),
+        "Error of the depth map on textured pixels by preset, planes, with the most light that has noise:",
         _depths(levels["20000"]["textured depth by preset"]),
         "Lead over the best comparator, dB, over all stacks and in each preset; share of stacks where no comparator is "
         "better:",

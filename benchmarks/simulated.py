@@ -56,7 +56,8 @@ def judge(result: FusedImage, case: SimulatedStack) -> Scores:
     detail = textured(case.truth, data_range=case.white)
     if detail.any():
         depth = case.depth.clip(0, case.stack.n_planes - 1)
-        found["depth-error textured"] = depth_error(result.decision, depth, mask=detail)
+        found["depth-error textured"] = depth_error(result.depth, depth, mask=detail)
+        found["decision-error textured"] = depth_error(result.decision, depth, mask=detail)
     return found
 
 

@@ -100,6 +100,8 @@ def test_each_half_comes_from_its_sharp_plane(dtype: str, blend: str) -> None:
     assert (result.decision == np.where(np.arange(32) < 16, 0, 1)).all()
     assert result.decision.dtype == np.uint8
     assert result.confidence == pytest.approx(1)
+    assert np.array_equal(result.depth, result.decision)
+    assert result.depth.dtype == np.float32
     assert result.axes == result.decision_axes == "YX"
 
 
@@ -121,6 +123,22 @@ def test_nothing_is_filled_with_a_plane_that_is_left_out(left_out: int) -> None:
     assert set(np.unique(whole.decision)) == {0, 1, 2}
     np.testing.assert_array_equal(result.image, whole.image)
     np.testing.assert_array_equal(result.decision, whole.decision + (whole.decision >= left_out))
+    np.testing.assert_allclose(result.depth[:, :16], whole.depth[:, :16] + (whole.depth[:, :16] >= left_out))
+
+
+def test_depth_has_fractions_and_counts_planes_that_are_left_out() -> None:
+    planes = np.random.default_rng(0).integers(0, 1000, (4, 32, 32), dtype=np.uint16)
+
+    def slope(n: int, width: int) -> NDArray[Any]:
+        shares = np.zeros((n, width))
+        shares[1], shares[2] = 0.75, 0.25
+        return shares
+
+    assert nsf.fuse(planes, model=Told(slope), match_illumination=False).depth == pytest.approx(1.25)
+    harmed = np.insert(planes, 2, 65535, axis=0)
+    assert nsf.fuse(harmed, model=Told(slope), match_illumination=False).depth == pytest.approx(1.5)
+    preferred = nsf.fuse(planes, model=Told(hesitant), prefer="bottom", match_illumination=False)
+    assert np.array_equal(preferred.depth[:, 16:], preferred.decision[:, 16:])
 
 
 def test_a_plane_that_is_left_out_parts_no_others() -> None:
@@ -304,6 +322,7 @@ def test_compose_from_the_maps_gives_the_hard_image_again(rng: np.random.Generat
     assert np.array_equal(again.image, hard.image)
     assert np.array_equal(again.decision, hard.decision)
     assert (again.confidence == 1).all()
+    assert np.array_equal(again.depth, again.decision)
     assert again.provenance["gains"] == hard.provenance["gains"]
     edited = hard.decision.copy()
     edited[0, :10, :10] = 3

@@ -226,6 +226,9 @@ class FusedImage:
         Index (0-based) of the plane each pixel came from; axes `decision_axes`.
     confidence
         float32 in [0, 1]: how much one plane stands out; 0 where none does.
+    depth
+        float32: where in z a pixel is in focus, in planes from 0 and fractions of them; axes `decision_axes`. Times
+        `metadata.z_step` it is a height. Not always next to `decision`, whose plane is nearest to the truth.
     weights
         float32 share of each plane, summing to 1 over Z; only with `keep_weights=True`. Axes "Z" + `decision_axes`.
     provenance
@@ -241,6 +244,7 @@ class FusedImage:
     image: NDArray[Any]
     decision: NDArray[Any]
     confidence: NDArray[np.float32]
+    depth: NDArray[np.float32]
     provenance: dict[str, Any]
     axes: str
     decision_axes: str

@@ -29,13 +29,13 @@ def stack_file(tmp_path: Path, scene: Any) -> Path:
 
 
 def test_the_files_hold_what_the_library_returns(tmp_path: Path, stack_file: Path) -> None:
-    names = [tmp_path / f"{role}.ome.tif" for role in ("fused", "decision", "confidence")]
-    done = run(
-        "fuse", stack_file, "-o", names[0], "--decision", names[1], "--confidence", names[2], "--model", "tenengrad"
-    )
+    names = [tmp_path / f"{role}.ome.tif" for role in ("fused", "decision", "confidence", "depth")]
+    maps = ["--decision", names[1], "--confidence", names[2], "--depth", names[3]]
+    done = run("fuse", stack_file, "-o", names[0], *maps, "--model", "tenengrad")
     assert done.exit_code == 0, done.stderr
     expected = fuse(stack_file, model="tenengrad")
-    for name, array in zip(names, (expected.image, expected.decision, expected.confidence), strict=True):
+    arrays = (expected.image, expected.decision, expected.confidence, expected.depth)
+    for name, array in zip(names, arrays, strict=True):
         written = tifffile.imread(name)
         assert written.dtype == array.dtype
         np.testing.assert_array_equal(written, array)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from napari_swinfusion.decide.base import TileDecision
-from napari_swinfusion.decide.guards import fill_decision, prefer_in_answer, prefer_plane
+from napari_swinfusion.decide.guards import fill_unsure, prefer_in_answer, prefer_plane
 from napari_swinfusion.decide.measures import MeasureDecider
 from napari_swinfusion.tiling import Box
 
@@ -25,7 +25,7 @@ def test_fill_makes_salt_and_pepper_quiet(rng: np.random.Generator) -> None:
     confidence = np.zeros((128, 128), dtype=np.float32)
     decision[40:90, 40:90], confidence[40:90, 40:90] = 6, 0.9
     confidence[10, 10], decision[10, 10] = 1.0, 0  # a lone speck that is sure of itself
-    filled = fill_decision(decision, confidence, 0.5)
+    filled = fill_unsure(decision, confidence, 0.5)
     assert filled.dtype == decision.dtype
     assert (filled == 6).all()
 
@@ -35,7 +35,7 @@ def test_fill_keeps_sure_pixels_and_ramps_between_objects(rng: np.random.Generat
     confidence = np.full((64, 200), 0.1, dtype=np.float32)
     decision[:, :60], confidence[:, :60] = 2, 0.9
     decision[:, -60:], confidence[:, -60:] = 8, 0.9
-    filled = fill_decision(decision, confidence, 0.5)
+    filled = fill_unsure(decision, confidence, 0.5)
     assert (filled[:, :60] == 2).all()
     assert (filled[:, -60:] == 8).all()
     assert np.abs(np.diff(filled, axis=0)).max() <= 1
@@ -46,7 +46,9 @@ def test_fill_keeps_sure_pixels_and_ramps_between_objects(rng: np.random.Generat
 
 def test_fill_with_nothing_sure_takes_the_commonest_plane(rng: np.random.Generator) -> None:
     decision = rng.choice([1, 3, 3, 3, 7], (50, 41))
-    assert (fill_decision(decision, np.zeros((50, 41), dtype=np.float32), 0.5) == 3).all()
+    assert (fill_unsure(decision, np.zeros((50, 41), dtype=np.float32), 0.5) == 3).all()
+    depth = decision.astype(np.float32) + np.float32(0.3)
+    assert (fill_unsure(depth, np.zeros((50, 41), dtype=np.float32), 0.5) == 3).all()
 
 
 @given(height=st.integers(1, 40), width=st.integers(1, 40), seed=st.integers(0, 99))
@@ -54,15 +56,15 @@ def test_fill_stays_within_the_sure_planes(height: int, width: int, seed: int) -
     rng = np.random.default_rng(seed)
     decision = rng.integers(0, 9, (height, width))
     confidence = rng.random((height, width)).astype(np.float32)
-    filled = fill_decision(decision, confidence, 0.6)
+    filled = fill_unsure(decision, confidence, 0.6)
     assert filled.shape == decision.shape
     assert decision.min() <= filled.min() <= filled.max() <= decision.max()
-    assert np.array_equal(filled, fill_decision(decision, confidence, 0.6))
+    assert np.array_equal(filled, fill_unsure(decision, confidence, 0.6))
 
 
 def test_fill_leaves_a_map_that_is_sure_everywhere(rng: np.random.Generator) -> None:
     decision = rng.integers(0, 9, (30, 31))
-    assert np.array_equal(fill_decision(decision, np.ones((30, 31), dtype=np.float32), 0.5), decision)
+    assert np.array_equal(fill_unsure(decision, np.ones((30, 31), dtype=np.float32), 0.5), decision)
 
 
 def test_prefer_picks_the_nearer_of_two_peaks() -> None:

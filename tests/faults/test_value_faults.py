@@ -38,6 +38,7 @@ def test_A12_odd_sizes_come_out_as_they_went_in(height: int, width: int, model: 
     assert result.image.shape == result.decision.shape == (height, width)
     assert result.image.dtype == np.uint8
     assert np.isfinite(result.confidence).all()
+    assert np.isfinite(result.depth).all()
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -52,6 +53,7 @@ def test_A13_nan_and_infinity_are_counted_and_left_out(planes: Any, model: str, 
     bad = ~np.isfinite(result.image)
     assert np.argwhere(bad).tolist() == [[40, 40]]
     assert np.isfinite(result.confidence).all()
+    assert np.isfinite(result.depth).all()
     assert result.provenance["non_finite_pixels"] == [[2, 7, 2]]
     assert any("plane 0: 2, plane 1: 7, plane 2: 2" in notice for notice in result.notices)
     clean = nsf.fuse(planes.astype(np.float32), model=model, blend=blend)
@@ -69,6 +71,7 @@ def test_A14_constant_in_is_constant_out(model: str, dtype: str, value: int) -> 
     result = nsf.fuse(data, model=model)
     assert (result.image == data[0]).all()
     assert np.isfinite(result.confidence).all()
+    assert np.isfinite(result.depth).all()
 
 
 @pytest.mark.parametrize("model", MODELS)

@@ -30,6 +30,7 @@ def result(rng: np.random.Generator) -> FusedImage:
         image=rng.integers(0, 65536, (40, 50), dtype=np.uint16),
         decision=rng.integers(0, 5, (40, 50), dtype=np.uint8),
         confidence=rng.random((40, 50), dtype=np.float32),
+        depth=rng.random((40, 50), dtype=np.float32),
         provenance={"version": "test"},
         axes="YX",
         decision_axes="YX",
@@ -66,7 +67,7 @@ if how == "race":
     shutil.disk_usage = lambda path: honest(path)._replace(free=2**40)
 map_ = np.zeros((256, 256), np.uint8)
 result = FusedImage(image=np.ones((1024, 2048), np.uint16), decision=map_, confidence=map_.astype("f4"),
-                    provenance={}, axes="YX", decision_axes="YX")
+                    depth=map_.astype("f4"), provenance={}, axes="YX", decision_axes="YX")
 try:
     write_fused(result, folder / "fused.tif", decision=folder / "d.tif", confidence=folder / "c.tif", overwrite=True)
     outcome = "written"

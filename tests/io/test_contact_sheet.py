@@ -10,6 +10,7 @@ from napari_swinfusion.io.contact_sheet import PANEL, draw_contact_sheet, first_
 def as_fused(scene, **changes) -> FusedImage:
     confidence = np.linspace(0, 1, scene.truth.size, dtype=np.float32).reshape(scene.truth.shape)
     fields = {"image": scene.truth, "decision": scene.depth, "confidence": confidence, "axes": "YX"}
+    fields["depth"] = scene.depth.astype(np.float32)
     return FusedImage(provenance={}, decision_axes="YX", **{**fields, **changes})
 
 

@@ -27,6 +27,7 @@ def fused(shape: tuple[int, ...], axes: str, dtype: str = "uint16", **fields: An
         image=image,
         decision=rng.integers(0, 11, map_shape).astype(np.uint8),
         confidence=rng.random(map_shape, dtype=np.float32),
+        depth=10 * rng.random(map_shape, dtype=np.float32),
         provenance=PROVENANCE,
         axes=axes,
         decision_axes=decision_axes,
@@ -98,12 +99,13 @@ def test_lengths_are_written_in_micrometres_whatever_they_were(tmp_path: Path) -
     assert (back.time_step, back.time_unit) == (120.0, "s")
 
 
-def test_three_files_are_written_and_named(tmp_path: Path) -> None:
+def test_all_four_files_are_written_and_named(tmp_path: Path) -> None:
     result = fused((9, 14, 3), "YXS", "uint8")
-    names = [tmp_path / name for name in ("f.ome.tif", "d.ome.tif", "c.ome.tif")]
-    assert write_fused(result, names[0], decision=names[1], confidence=names[2]) == names
+    names = [tmp_path / name for name in ("f.ome.tif", "d.ome.tif", "c.ome.tif", "z.ome.tif")]
+    assert write_fused(result, names[0], decision=names[1], confidence=names[2], depth=names[3]) == names
     np.testing.assert_array_equal(tifffile.imread(names[1]), result.decision)
     np.testing.assert_array_equal(tifffile.imread(names[2]), result.confidence)
+    np.testing.assert_array_equal(tifffile.imread(names[3]), result.depth)
     assert all(read_provenance(name) == PROVENANCE for name in names)
     assert sorted(tmp_path.iterdir()) == sorted(names)
 

@@ -20,7 +20,7 @@ def sharp_image() -> NDArray[np.float64]:
 
 
 def scene(blur: float, n_sources: int = 2, noise: float = 0.0) -> Evidence:
-    """Return a fused image off by `blur`, its decision map by as many planes; each source is sharp in its own band."""
+    """Return a fused image off by `blur`, its depth map by as many planes; each source is sharp in its own band."""
     truth = sharp_image()
     fused = ndimage.gaussian_filter(truth, blur) if blur else truth
     fused = fused + noise * np.random.default_rng(1).normal(size=truth.shape)
@@ -32,8 +32,8 @@ def scene(blur: float, n_sources: int = 2, noise: float = 0.0) -> Evidence:
         data_range=1.0,
         sources=np.stack([np.where(band == k, truth, soft) for k in range(n_sources)]),
         truth=truth,
-        decision=depth + blur,
-        depth=depth,
+        depth=depth + blur,
+        true_depth=depth,
     )
 
 
@@ -65,7 +65,7 @@ def test_a_copy_reaches_the_best_value(metric: MetricInfo) -> None:
     truth = sharp_image()
     depth = np.zeros_like(truth)
     sources = np.stack([truth] * 2)
-    copied = Evidence(fused=truth, data_range=1.0, sources=sources, truth=truth, decision=depth, depth=depth)
+    copied = Evidence(fused=truth, data_range=1.0, sources=sources, truth=truth, depth=depth, true_depth=depth)
     best = 1.0 if metric.name == "viff" else metric.bounds[1]
     assert measure(metric, copied) == pytest.approx(best, abs=1e-3)
 

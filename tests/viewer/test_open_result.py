@@ -24,6 +24,7 @@ def test_written_results_come_back_as_the_layers_of_a_run(viewer, scene, tmp_pat
         tmp_path / "fused.ome.tif",
         decision=tmp_path / "decision.ome.tif",
         confidence=tmp_path / "confidence.ome.tif",
+        depth=tmp_path / "depth.ome.tif",
     )
     show_result(viewer, tmp_path)
     source, confidence, decision, image = viewer.layers

@@ -43,6 +43,17 @@ def test_results_lie_on_their_source(fuse_with, scene):
         assert layer.visible
 
 
+def test_the_depth_map_is_a_fourth_layer_where_it_is_asked_for(make_dock, scene, run_to_end):
+    dock = make_dock()
+    dock._viewer.add_image(scene.stack.data, name="slope", scale=(4, 0.5, 0.5))
+    dock.options.depth.setChecked(True)
+    run_to_end(dock)
+    depth = results(dock)["depth"]
+    np.testing.assert_array_equal(depth.data, fuse(scene.stack, model="tenengrad").depth)
+    assert tuple(depth.contrast_limits) == (0, scene.stack.n_planes - 1)
+    assert tuple(depth.scale) == (0.5, 0.5)
+
+
 def test_the_provenance_is_kept_as_json(fuse_with, scene):
     for role, layer in results(fuse_with(scene.stack.data, name="slope")).items():
         kept = layer.metadata["napari-swinfusion"]

@@ -52,7 +52,7 @@ def demo(out: Path, *, show: bool = True) -> None:
     typer.echo(f"Fused it with the model {facts['model']['name']} on {facts['device']} in {facts['seconds']:.1f} s.")
     typer.echo(compare(drawn, fused))
     sheet = write_results(out, drawn, fused)
-    typer.echo(f"Wrote stack, fused image, decision map and confidence to {out}; see them all on {sheet}.")
+    typer.echo(f"Wrote stack, fused image, decision map, confidence and depth to {out}; see them all on {sheet}.")
     viewing = [sys.executable, "-m", "napari_swinfusion.viewer.open_result", str(out)]
     if show and has_screen():
         typer.echo("napari opens with the result; the demo ends when its window is closed.")
@@ -84,6 +84,7 @@ def write_results(out: Path, drawn: SimulatedStack, fused: FusedImage) -> Path:
         out / "fused.ome.tif",
         decision=out / "decision.ome.tif",
         confidence=out / "confidence.ome.tif",
+        depth=out / "depth.ome.tif",
         overwrite=True,
         inputs=[out / "stack.ome.tif"],
     )

@@ -21,6 +21,7 @@ Inputs = Annotated[
 Out = Annotated[Path, option("Fused image, an OME-TIFF to be.", "--out", "-o")]
 Decision = Annotated[Path | None, option("Write the decision map: the plane each pixel is from.")]
 Confidence = Annotated[Path | None, option("Write the confidence map, 0 to 1.")]
+Depth = Annotated[Path | None, option("Write the depth map: planes from 0, and fractions of them.")]
 Axes = Annotated[str | None, option("Axes where the file does not say, for example ZYX or CZYX.")]
 Model = Annotated[str, option("A name of `swinfusion models list`, or a weights file.")]
 Device = Annotated[str, option("auto, cpu, cuda, cuda:1 or mps.")]
@@ -42,6 +43,7 @@ def fuse(
     out: Out,
     decision: Decision = None,
     confidence: Confidence = None,
+    depth: Depth = None,
     axes: Axes = None,
     model: Model = "default",
     device: Device = "auto",
@@ -62,7 +64,7 @@ def fuse(
     from napari_swinfusion.io import check_outputs, write_fused
 
     # Before any work: an hour's fusion must not end at a name that is taken.
-    check_outputs([path for path in (out, decision, confidence) if path], inputs=inputs, overwrite=overwrite)
+    check_outputs([path for path in (out, decision, confidence, depth) if path], inputs=inputs, overwrite=overwrite)
     if threads is not None:
         import torch
 
@@ -83,7 +85,9 @@ def fuse(
             cancel=cancel,
         )
         cancel.check()
-    written = write_fused(result, out, decision=decision, confidence=confidence, overwrite=overwrite, inputs=inputs)
+    written = write_fused(
+        result, out, decision=decision, confidence=confidence, depth=depth, overwrite=overwrite, inputs=inputs
+    )
     if not quiet:
         print_notices(result.notices)
     if as_json:

@@ -49,6 +49,9 @@ class TileDecision:
     focus
         float32 `(n, h, w)`, summing to 1 over n: the probability that a plane is the truest single one;
         the decision map is its argmax. None where it is the same as `weights`.
+    depth
+        float32 `(h, w)`: the place in z where a pixel is in focus, planes and fractions of them. None where `focus`
+        tells it.
     image
         float32 `(h, w)` in the scale of the grey planes, where the decider paints an image of its own.
     """
@@ -56,6 +59,7 @@ class TileDecision:
     box: Box
     weights: NDArray[np.float32]
     focus: NDArray[np.float32] | None = None
+    depth: NDArray[np.float32] | None = None
     image: NDArray[np.float32] | None = None
 
 

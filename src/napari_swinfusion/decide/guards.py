@@ -180,8 +180,8 @@ def _cut_beyond_valley(focus: Array, chosen: NDArray[np.intp], where: NDArray[np
     return kept
 
 
-def fill_decision(decision: NDArray[Any], confidence: Array, threshold: float) -> NDArray[Any]:
-    """Give pixels that no plane stands out at the plane of their confident neighbours, smoothly.
+def fill_unsure(planes: NDArray[Any], confidence: Array, threshold: float) -> NDArray[Any]:
+    """Give pixels that no plane stands out at the plane, or the depth, of their confident neighbours, smoothly.
 
     Confident pixels keep their plane, unless they are lone specks. The others take the confidence-weighted mean of
     the nearest scale of a pyramid (2, 4, 8, ... px) that holds enough confident pixels: next to an object its plane,
@@ -189,8 +189,8 @@ def fill_decision(decision: NDArray[Any], confidence: Array, threshold: float) -
 
     Parameters
     ----------
-    decision
-        Integer plane index `(h, w)`.
+    planes
+        Plane index `(h, w)`: integers, or depths with fractions.
     confidence
         `(h, w)` in [0, 1].
     threshold
@@ -198,16 +198,18 @@ def fill_decision(decision: NDArray[Any], confidence: Array, threshold: float) -
 
     Returns
     -------
-    `(h, w)`, dtype of `decision`, within the range of the confident planes.
+    `(h, w)`, dtype of `planes`, within the range of the confident ones.
     """
     sure = confidence >= threshold
     trusted = sure & (_box_mean(sure.astype(np.float32)) >= 0.3)
     if not trusted.any():
         # Nothing to lean on: one plane for all, the one most pixels would have taken.
-        return np.full_like(decision, np.bincount(decision.ravel()).argmax())
+        return np.full_like(planes, np.bincount(np.rint(planes).astype(np.intp).ravel()).argmax())
     weight = np.where(trusted, confidence, 0).astype(np.float64)
-    filled = _push_pull(decision * weight, weight)
-    return np.where(trusted, decision, np.rint(filled).astype(decision.dtype))
+    filled = _push_pull(planes * weight, weight)
+    if planes.dtype.kind != "f":
+        filled = np.rint(filled)
+    return np.where(trusted, planes, filled.astype(planes.dtype))
 
 
 def _push_pull(value: NDArray[np.float64], weight: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -18,6 +18,7 @@ import torch
 from numpy.typing import NDArray
 
 from napari_swinfusion.decide.base import DeciderInfo, GreyPlanes, TileDecision
+from napari_swinfusion.decide.depth import depth_of
 from napari_swinfusion.decide.device import choose_device, is_out_of_memory, memory_budget, release_memory
 from napari_swinfusion.decide.guards import NoiseFloor, noise_floor
 from napari_swinfusion.decide.painted import MARGIN, likeness_shares
@@ -201,7 +202,7 @@ class NetworkDecider:
         box = tile.core.clipped(planes.height, planes.width)
         # Copies, so that a tile that waits to be composed does not keep its halo in memory.
         keep = (..., *box.within(tile.read).slices)
-        image = focus = None
+        image = focus = depth = None
         if floor is not None:
             painted = fused.image[0].float().cpu().numpy()
             image = painted[keep].copy()
@@ -212,9 +213,11 @@ class NetworkDecider:
             told = None if fused.focus is None else fused.focus[0].float().cpu().numpy()
             weights = np.ascontiguousarray(shares[keep])
             focus = np.ascontiguousarray(_with_neighbours(shares, told)[keep])
+            # The shares of the image hold what averages noise, too; the focus alone knows depth better.
+            depth = None if told is None else depth_of(told[keep])
         if not np.isfinite(weights).all():
             raise ModelError(f"'{self.info.name}' answered with values that are not finite; its file may be damaged.")
-        return TileDecision(box=box, weights=weights, focus=focus, image=image)
+        return TileDecision(box=box, weights=weights, focus=focus, depth=depth, image=image)
 
 
 class _Report:

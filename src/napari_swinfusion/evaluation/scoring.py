@@ -56,8 +56,8 @@ def gather(result: FusedImage, case: Case) -> Evidence:
         data_range=case.data_range,
         sources=np.einsum("k,nkyx->nyx", share, (planes - dark) / light) + case.dark,
         truth=None if case.truth is None else np.tensordot(share, _values(case.truth, result.axes), 1),
-        decision=result.decision if result.decision.ndim == 2 else None,
-        depth=case.depth,
+        depth=result.depth if result.depth.ndim == 2 else None,
+        true_depth=case.depth,
     )
 
 

@@ -59,6 +59,7 @@ def write_fused(
     *,
     decision: Path | None = None,
     confidence: Path | None = None,
+    depth: Path | None = None,
     overwrite: bool = False,
     inputs: Sequence[Path] = (),
 ) -> list[Path]:
@@ -82,7 +83,11 @@ def write_fused(
     SaveError
         If the folder is absent or not writable.
     """
-    maps = [(decision, result.decision, "decision"), (confidence, result.confidence, "confidence")]
+    maps = [
+        (decision, result.decision, "decision"),
+        (confidence, result.confidence, "confidence"),
+        (depth, result.depth, "depth"),
+    ]
     wanted = [(path, array, result.decision_axes, role) for path, array, role in maps if path is not None]
     wanted.insert(0, (image, result.image, result.axes, "fused"))
     targets = check_outputs([path for path, *_ in wanted], inputs=inputs, overwrite=overwrite)

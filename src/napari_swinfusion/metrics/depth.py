@@ -1,4 +1,4 @@
-"""Distance of a decision map from the true depth."""
+"""Distance of a depth map from the true depth."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ from numpy.typing import NDArray
 from napari_swinfusion.errors import InputError
 
 
-def depth_error(decision: NDArray[Any], depth: NDArray[Any], *, mask: NDArray[np.bool_] | None = None) -> float:
-    """Mean absolute distance between the chosen plane and the true, fractional one.
+def depth_error(depth: NDArray[Any], truth: NDArray[Any], *, mask: NDArray[np.bool_] | None = None) -> float:
+    """Mean absolute distance between a depth map, or a decision map, and the true depth.
 
-    Lower is better; range 0 (a quarter of a plane is the best a plane index can do on a ramp) up; planes.
+    Lower is better; range 0 (on a ramp a quarter of a plane for a decision map, which has no fractions) up; planes.
 
     Parameters
     ----------
-    decision
-        Plane index `(h, w)`.
     depth
-        True plane index, fractional, `(h, w)`; not finite where there is no surface.
+        Planes and fractions of them `(h, w)`.
+    truth
+        The same, not finite where there is no surface.
     mask
-        Pixels that count; all with a finite depth by default.
+        Pixels that count; all with a finite truth by default.
 
     Raises
     ------
     InputError
         If the shapes differ or no pixel counts.
     """
-    if decision.shape != depth.shape:
-        raise InputError(f"The decision map {decision.shape} and the depth {depth.shape} differ in shape.")
-    counted = np.isfinite(depth) if mask is None else mask & np.isfinite(depth)
+    if depth.shape != truth.shape:
+        raise InputError(f"The depth map {depth.shape} and the true depth {truth.shape} differ in shape.")
+    counted = np.isfinite(truth) if mask is None else mask & np.isfinite(truth)
     if not counted.any():
         raise InputError("No pixel counts; depth error is not defined.")
-    return float(np.abs(decision[counted] - depth[counted]).mean())
+    return float(np.abs(depth[counted] - truth[counted]).mean())

@@ -36,16 +36,16 @@ class Evidence:
         Grey planes `(n, h, w)`.
     truth
         All-in-focus image `(h, w)`.
-    decision, depth
-        Chosen plane and true, fractional plane `(h, w)`.
+    depth, true_depth
+        Depth map, found and true, `(h, w)`, planes and fractions of them.
     """
 
     fused: NDArray[Any]
     data_range: float
     sources: NDArray[Any] | None = None
     truth: NDArray[Any] | None = None
-    decision: NDArray[Any] | None = None
     depth: NDArray[Any] | None = None
+    true_depth: NDArray[Any] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +55,7 @@ class MetricInfo:
     Attributes
     ----------
     function
-        Takes the fused image (of a "depth" metric the decision map) first, then what `needs` says.
+        Takes the fused image (of a "depth" metric the depth map) first, then what `needs` says.
     needs
         "truth": the true image; "sources": the grey planes; "depth": the true depth; "image": nothing more.
     bounds
@@ -93,7 +93,7 @@ class MetricInfo:
         given: tuple[NDArray[Any] | None, ...] = {
             "truth": (evidence.fused, evidence.truth),
             "sources": (evidence.fused, evidence.sources),
-            "depth": (evidence.decision, evidence.depth),
+            "depth": (evidence.depth, evidence.true_depth),
             "image": (evidence.fused,),
         }[self.needs]
         if any(part is None for part in given):

@@ -27,6 +27,7 @@ class Maps:
     image: NDArray[Any]
     decision: NDArray[Any]
     confidence: NDArray[np.float32]
+    depth: NDArray[np.float32]
     weights: NDArray[np.float32] | None
 
 
@@ -37,6 +38,7 @@ def new_maps(ready: PreparedStack, *, keep_weights: bool) -> Maps:
         image=np.zeros((ready.stack.n_values, *shape), dtype=ready.stack.dtype),
         decision=np.zeros(shape, dtype=index_dtype(ready.n_planes)),
         confidence=np.zeros(shape, dtype=np.float32),
+        depth=np.zeros(shape, dtype=np.float32),
         weights=np.zeros((ready.n_planes, *shape), dtype=np.float32) if keep_weights else None,
     )
 
@@ -66,6 +68,7 @@ def join(maps: Sequence[Maps]) -> Maps:
         image=np.concatenate([part.image for part in maps]),
         decision=np.stack([part.decision for part in maps]),
         confidence=np.stack([part.confidence for part in maps]),
+        depth=np.stack([part.depth for part in maps]),
         weights=np.stack(kept, axis=1) if kept else None,
     )
 
@@ -89,6 +92,7 @@ def assemble(
         image=stack.assemble([maps.image for maps in results]),
         decision=stack.assemble([maps.decision for maps in results], drop=drop),
         confidence=stack.assemble([maps.confidence for maps in results], drop=drop),
+        depth=stack.assemble([maps.depth for maps in results], drop=drop),
         weights=weights,
         provenance={**provenance, "notices": list(notices)},
         axes=stack.axes_without("Z"),

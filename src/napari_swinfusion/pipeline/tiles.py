@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from napari_swinfusion.composition import compose_decision, compose_painted, compose_weights, confidence_of
 from napari_swinfusion.decide.base import Decider, TileDecision
+from napari_swinfusion.decide.depth import depth_of
 from napari_swinfusion.errors import ModelError
 from napari_swinfusion.pipeline.results import STRIP_VALUES, Maps, compose_hard, index_dtype, new_maps
 from napari_swinfusion.prepare import PreparedStack, UsablePlanes
@@ -43,6 +44,8 @@ class FusedTile:
         `(h, w)` plane index, before unsure pixels are filled from their neighbours.
     confidence
         float32 `(h, w)` in [0, 1].
+    depth
+        float32 `(h, w)`, planes and fractions of them, before unsure pixels are filled from their neighbours.
     weights
         float32 `(n, h, w)`, the share of each plane.
     channel
@@ -54,6 +57,7 @@ class FusedTile:
     image: NDArray[Any]
     decision: NDArray[np.integer[Any]]
     confidence: NDArray[np.float32]
+    depth: NDArray[np.float32]
     weights: NDArray[np.float32]
     channel: int | None = None
 
@@ -102,7 +106,7 @@ class Watch:
 
 def fuse_round(ready: PreparedStack, decider: Decider, options: Options, watch: Watch, channel: int | None) -> Maps:
     """Decide and compose one time point, or one channel of it."""
-    from napari_swinfusion.decide.guards import fill_decision
+    from napari_swinfusion.decide.guards import fill_unsure
 
     maps = new_maps(ready, keep_weights=options.keep_weights)
     seen = ready.usable()
@@ -112,7 +116,7 @@ def fuse_round(ready: PreparedStack, decider: Decider, options: Options, watch: 
             tile = _fuse_tile(seen, part, decider, options)
             inside = (..., *tile.box.slices)
             maps.image[inside], maps.decision[inside] = tile.image, tile.decision
-            maps.confidence[inside] = tile.confidence
+            maps.confidence[inside], maps.depth[inside] = tile.confidence, tile.depth
             if maps.weights is not None:
                 maps.weights[inside] = tile.weights
             if watch.on_tile is not None:
@@ -125,7 +129,8 @@ def fuse_round(ready: PreparedStack, decider: Decider, options: Options, watch: 
     places = np.array(seen.planes, dtype=maps.decision.dtype)
     ranks = np.zeros(ready.n_planes, dtype=places.dtype)
     ranks[places] = np.arange(seen.n_planes)
-    maps.decision = places[fill_decision(ranks[maps.decision], maps.confidence, threshold)]
+    maps.decision = places[fill_unsure(ranks[maps.decision], maps.confidence, threshold)]
+    maps.depth = fill_unsure(maps.depth, maps.confidence, threshold)
     if options.blend == "hard":
         compose_hard(ready, maps, watch.cancel)
     return maps
@@ -135,11 +140,18 @@ def _fuse_tile(seen: UsablePlanes, answer: TileDecision, decider: Decider, optio
     ready = seen.whole
     weights, focus = _usable_shares(seen, answer, decider.info.name)
     confidence = confidence_of(focus)
+    depth = depth_of(focus) if answer.depth is None else answer.depth
     if options.prefer is not None:
         from napari_swinfusion.decide.guards import prefer_in_answer
 
+        sharpest = focus.argmax(axis=0)
         weights, focus = prefer_in_answer(weights, focus, options.prefer)
-    decision = np.array(seen.planes, dtype=index_dtype(ready.n_planes))[focus.argmax(axis=0)]
+        preferred = focus.argmax(axis=0)
+        depth = np.where(preferred == sharpest, depth, preferred.astype(np.float32))
+    places: NDArray[np.integer[Any]] = np.array(seen.planes, dtype=index_dtype(ready.n_planes))
+    decision = places[focus.argmax(axis=0)]
+    # Counted among the planes that are seen; the planes between which it lies may have others between them.
+    depth = np.interp(depth, np.arange(len(places)), places).astype(np.float32)
     weights = seen.place(weights)
     raw = ready.raw(answer.box)
     if options.blend == "hard":
@@ -150,7 +162,13 @@ def _fuse_tile(seen: UsablePlanes, answer: TileDecision, decider: Decider, optio
             scale = ready.scale
             image = compose_painted(image, answer.image, share=scale.share, low=scale.low, span=scale.span)
     return FusedTile(
-        time=ready.time, box=answer.box, image=image, decision=decision, confidence=confidence, weights=weights
+        time=ready.time,
+        box=answer.box,
+        image=image,
+        decision=decision,
+        confidence=confidence,
+        depth=depth,
+        weights=weights,
     )
 
 
@@ -185,5 +203,6 @@ def _strips(answer: TileDecision, n_values: int) -> Iterator[TileDecision]:
             box=Box(box.y0 + y0, box.y0 + y1, box.x0, box.x1),
             weights=answer.weights[:, y0:y1],
             focus=None if answer.focus is None else answer.focus[:, y0:y1],
+            depth=None if answer.depth is None else answer.depth[y0:y1],
             image=None if answer.image is None else answer.image[y0:y1],
         )

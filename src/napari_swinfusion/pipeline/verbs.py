@@ -43,7 +43,7 @@ def fuse(
     cancel: CancelToken | None = None,
     on_tile: TileCallback | None = None,
 ) -> FusedImage:
-    """Fuse a focal stack into one all-in-focus image, a decision map and a confidence map.
+    """Fuse a focal stack into one all-in-focus image, with maps of decision, confidence and depth.
 
     Parameters
     ----------
@@ -151,7 +151,7 @@ def compose(
     for time in range(source.n_times):
         ready = prepare(source, time, register=register, match_illumination=match_illumination)
         maps = new_maps(ready, keep_weights=False)
-        maps.decision[:], maps.confidence[:] = chosen[time], 1.0
+        maps.decision[:], maps.confidence[:], maps.depth[:] = chosen[time], 1.0, chosen[time]
         compose_hard(ready, maps, CancelToken())
         results.append(maps)
         prepared.append(ready)

@@ -25,9 +25,9 @@ from napari_swinfusion.viewer.worker import Failed, Finished, Outcome, make_thre
 class FuseDock(QWidget):
     """Choose layers and options, run, watch, cancel.
 
-    The results are three layers bound to their source: "<name> [fused]", "<name> [decision]" (plane index + 1) and
-    "<name> [confidence]". A new run on the same source replaces the data of the earlier result layers where their
-    shape still matches and they are still there; otherwise it adds new ones.
+    The results are layers bound to their source: "<name> [fused]", "<name> [decision]" (plane index + 1), "<name>
+    [confidence]" and, if asked for, "<name> [depth]". A new run on the same source replaces the data of the earlier
+    result layers where their shape still matches and they are still there; otherwise it adds new ones.
     """
 
     def __init__(self, napari_viewer: napari.viewer.Viewer) -> None:

@@ -27,6 +27,7 @@ def show_result(viewer: napari.Viewer, folder: Path) -> None:
         image=tifffile.imread(folder / "fused.ome.tif"),
         decision=tifffile.imread(folder / "decision.ome.tif"),
         confidence=tifffile.imread(folder / "confidence.ome.tif"),
+        depth=tifffile.imread(folder / "depth.ome.tif"),
         provenance=read_provenance(folder / "fused.ome.tif"),
         axes=axes,
         decision_axes=axes,

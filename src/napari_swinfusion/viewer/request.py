@@ -90,7 +90,7 @@ class LayerView:
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """The user's choices, by the names of `napari_swinfusion.fuse`."""
+    """The user's choices, by the names of `napari_swinfusion.fuse`; `show_depth` asks for a layer of the depth map."""
 
     model: str = "default"
     device: str = "auto"
@@ -100,10 +100,11 @@ class Options:
     prefer: Literal["top", "bottom"] | None = None
     decide_on: int | str | None = None
     tile: int | None = None
+    show_depth: bool = False
 
     def arguments(self) -> dict[str, Any]:
         """Return keyword arguments for `fuse`."""
-        return asdict(self)
+        return {name: value for name, value in asdict(self).items() if name != "show_depth"}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""The layers a run leaves behind: fused image, decision map and confidence, bound to their source.
+"""The layers a run leaves behind: fused image, decision map, confidence and, if asked, depth, bound to their source.
 
 A new run on the same source replaces the data of the earlier result layers where their shape still matches and they
 are still in the viewer; otherwise it adds new ones. A run that does not finish leaves nothing: what it added goes,
@@ -85,7 +85,7 @@ class _Part:
 
 
 class ResultLayers:
-    """The three layers of a whole run; they appear with the first tile and fill up."""
+    """The layers of a whole run; they appear with the first tile and fill up."""
 
     def __init__(self, viewer: ViewerModel, request: FuseRequest, stack: FocalStack) -> None:
         self._viewer = viewer
@@ -94,8 +94,13 @@ class ResultLayers:
         labels = np.dtype(np.uint8 if stack.n_planes < 255 else np.uint16)
         each = request.options.decide_on == "each" and stack.size("C") > 1
         no_map = "ZS" if each else "ZCS"
+        depth = _Part(
+            "depth", no_map, np.dtype(np.float32), lambda made: made.depth,
+            look={"contrast_limits": (0.0, float(stack.n_planes - 1)), "colormap": "turbo"},
+        )  # fmt: skip
         # From the bottom of the layer list to its top, so that the fused image covers the maps.
         self._parts = [
+            *([depth] if request.options.show_depth else []),
             _Part(
                 "confidence", no_map, np.dtype(np.float32), lambda made: made.confidence,
                 look={"contrast_limits": (0.0, 1.0), "colormap": "inferno"},

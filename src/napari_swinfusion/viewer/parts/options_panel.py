@@ -40,6 +40,8 @@ class OptionsPanel(QWidget):
         self.illumination = QCheckBox("Match illumination")
         self.illumination.setToolTip("Even out lamp drift and bleaching by a gain and an offset per plane.")
         self.illumination.setChecked(True)
+        self.depth = QCheckBox("Depth map")
+        self.depth.setToolTip("Show a fourth layer: where in z each pixel is in focus, in planes with fractions.")
         self.tile = QSpinBox()
         self.tile.setRange(0, 8192)
         self.tile.setSingleStep(64)
@@ -72,6 +74,7 @@ class OptionsPanel(QWidget):
             prefer=self.prefer.currentData(),
             decide_on=self.decide_on.currentData(),
             tile=self.tile.value() or None,
+            show_depth=self.depth.isChecked(),
         )
 
     def offer_models(self, models: Sequence[DeciderInfo]) -> None:
@@ -98,6 +101,7 @@ class OptionsPanel(QWidget):
         form.addRow("Blend", self.blend)
         form.addRow("", self.illumination)
         form.addRow("", self.register)
+        form.addRow("", self.depth)
         folded_form = QFormLayout()
         folded_form.addRow("Tile (px)", self.tile)
         folded_form.addRow("Decide on", self.decide_on)
@@ -107,7 +111,7 @@ class OptionsPanel(QWidget):
     def _connect(self) -> None:
         for choice in (self.model, self.device, self.prefer, self.blend, self.decide_on):
             choice.currentIndexChanged.connect(self._tell)
-        for box in (self.register, self.illumination):
+        for box in (self.register, self.illumination, self.depth):
             box.toggled.connect(self._tell)
         self.tile.valueChanged.connect(self._tell)
         self.axes.textChanged.connect(self._tell)

@@ -1,0 +1,23 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from napari_swinfusion.decide.depth import depth_of
+
+
+@pytest.mark.parametrize(
+    ("shares", "depth"),
+    [
+        ([0, 0, 1, 0, 0, 0], 2.0),
+        ([0, 0, 0.5, 0.5, 0, 0], 2.5),
+        ([0.75, 0.25, 0, 0, 0, 0], 0.25),
+        ([0, 0, 0.1, 0.2, 0.3, 0.4], 3.8 / 0.9),
+        ([0.3, 0, 0, 0, 0.35, 0.35], 4.5),
+    ],
+    ids=["one", "between", "first", "planes too far away do not count", "another surface does not count"],
+)
+def test_depth_is_the_mean_place_about_the_likeliest_plane(shares: list[float], depth: float) -> None:
+    found = depth_of(np.array(shares, dtype=np.float32)[:, None, None])
+    assert (found.dtype, found.shape) == (np.float32, (1, 1))
+    assert found == pytest.approx(depth)
