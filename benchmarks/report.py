@@ -139,7 +139,7 @@ def _real(results: Results) -> str:
         if stack in ("setting", "networks"):
             continue
         first = next(iter(found["methods"].values()))
-        ratios = [key for key in ("objects", "objects less noise", "rims", "cells") if key in first]
+        ratios = [key for key in ("objects", "objects less noise", "large less noise", "rims", "cells") if key in first]
         rows = [
             (
                 name,

@@ -114,10 +114,21 @@ def test_real_parts_are_found_and_the_sharpest_plane_scores_one(rng: np.random.G
     judge = real._Sharpest(planes, parts)
     result = SimpleNamespace(decision=np.zeros((160, 200), dtype=np.uint8))
     same = judge.compare(planes[1], result)
-    assert same["objects"] == same["rims"] == same["cells"] == {"mean": 1.0, "least": 1.0, "sharp": 1.0}
+    whole = {"mean": 1.0, "least": 1.0, "sharp": 1.0}
+    assert same["objects"] == same["large less noise"] == same["rims"] == same["cells"] == whole
     assert same["grain"] == pytest.approx(1, abs=0.05)
     assert judge.compare(planes.mean(axis=0), result)["objects"]["mean"] < 0.5
     assert judge.compare(planes.mean(axis=0), result)["grain"] == pytest.approx(3**-0.5, abs=0.05)
+
+
+def test_debris_is_no_large_object(rng: np.random.Generator) -> None:
+    planes = 0.5 + 0.002 * rng.normal(size=(2, 160, 200))
+    planes[0, 60:90, 60:90] += 0.5 * ndimage.gaussian_filter(rng.normal(size=(30, 30)), 1.0)
+    parts = real.find_parts(planes)
+    assert parts.objects.max() == 1
+    assert not parts.large.any()
+    result = SimpleNamespace(decision=np.zeros((160, 200), dtype=np.uint8))
+    assert "large less noise" not in real._Sharpest(planes, parts).compare(planes[0], result)
 
 
 @pytest.mark.parametrize("harm", robustness.HARMS)
