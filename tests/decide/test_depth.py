@@ -18,6 +18,7 @@ from napari_swinfusion.decide.depth import depth_of
     ids=["one", "between", "first", "planes too far away do not count", "another surface does not count"],
 )
 def test_depth_is_the_mean_place_about_the_likeliest_plane(shares: list[float], depth: float) -> None:
-    found = depth_of(np.array(shares, dtype=np.float32)[:, None, None])
+    focus = np.array(shares, dtype=np.float32)[:, None, None]
+    found = depth_of(focus, focus.argmax(axis=0))
     assert (found.dtype, found.shape) == (np.float32, (1, 1))
     assert found == pytest.approx(depth)

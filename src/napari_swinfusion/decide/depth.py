@@ -11,13 +11,12 @@ from numpy.typing import NDArray
 _REACH = 2
 
 
-def depth_of(focus: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
+def depth_of(focus: NDArray[np.floating[Any]], peak: NDArray[np.integer[Any]]) -> NDArray[np.float32]:
     """Return where in z a pixel is in focus, `(h, w)`, planes and fractions of them: 3.5 lies between planes 3 and 4.
 
-    The mean place of the likeliest plane and two either side, by their shares in `focus` `(n, h, w)`: what lies farther
-    away is another surface, or doubt. Within 0 and n − 1.
+    The mean place of the likeliest plane, `peak` `(h, w)`, and two either side, by their shares in `focus` `(n, h, w)`:
+    what lies farther away is another surface, or doubt. Within 0 and n − 1.
     """
-    peak = focus.argmax(axis=0)
     total = np.zeros(peak.shape, dtype=np.float32)
     moment = np.zeros_like(total)
     for step in range(-_REACH, _REACH + 1):

@@ -140,16 +140,17 @@ def _fuse_tile(seen: UsablePlanes, answer: TileDecision, decider: Decider, optio
     ready = seen.whole
     weights, focus = _usable_shares(seen, answer, decider.info.name)
     confidence = confidence_of(focus)
-    depth = depth_of(focus) if answer.depth is None else answer.depth
+    chosen = focus.argmax(axis=0)
+    depth = depth_of(focus, chosen) if answer.depth is None else answer.depth
     if options.prefer is not None:
         from napari_swinfusion.decide.guards import prefer_in_answer
 
-        sharpest = focus.argmax(axis=0)
+        sharpest = chosen
         weights, focus = prefer_in_answer(weights, focus, options.prefer)
-        preferred = focus.argmax(axis=0)
-        depth = np.where(preferred == sharpest, depth, preferred.astype(np.float32))
+        chosen = focus.argmax(axis=0)
+        depth = np.where(chosen == sharpest, depth, chosen.astype(np.float32))
     places: NDArray[np.integer[Any]] = np.array(seen.planes, dtype=index_dtype(ready.n_planes))
-    decision = places[focus.argmax(axis=0)]
+    decision = places[chosen]
     # Counted among the planes that are seen; the planes between which it lies may have others between them.
     depth = np.interp(depth, np.arange(len(places)), places).astype(np.float32)
     weights = seen.place(weights)
