@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_swinfusion.decide.depth import depth_of
+from napari_swinfusion.decide.depth import depth_from_focus
 
 
 @pytest.mark.parametrize(
@@ -19,6 +19,6 @@ from napari_swinfusion.decide.depth import depth_of
 )
 def test_depth_is_the_mean_place_about_the_likeliest_plane(shares: list[float], depth: float) -> None:
     focus = np.array(shares, dtype=np.float32)[:, None, None]
-    found = depth_of(focus, focus.argmax(axis=0))
+    found = depth_from_focus(focus, focus.argmax(axis=0))
     assert (found.dtype, found.shape) == (np.float32, (1, 1))
     assert found == pytest.approx(depth)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 _REACH = 2
 
 
-def depth_of(focus: NDArray[np.floating[Any]], peak: NDArray[np.integer[Any]]) -> NDArray[np.float32]:
+def depth_from_focus(focus: NDArray[np.floating[Any]], peak: NDArray[np.integer[Any]]) -> NDArray[np.float32]:
     """Return where in z a pixel is in focus, `(h, w)`, planes and fractions of them: 3.5 lies between planes 3 and 4.
 
     The mean place of the likeliest plane, `peak` `(h, w)`, and two either side, by their shares in `focus` `(n, h, w)`:

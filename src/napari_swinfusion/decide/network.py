@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 
 from napari_swinfusion.decide.base import DeciderInfo, GreyPlanes, TileDecision
-from napari_swinfusion.decide.depth import depth_of
+from napari_swinfusion.decide.depth import depth_from_focus
 from napari_swinfusion.decide.device import choose_device, is_out_of_memory, memory_budget, release_memory
 from napari_swinfusion.decide.guards import NoiseFloor, noise_floor
 from napari_swinfusion.decide.painted import MARGIN, likeness_shares
@@ -214,7 +214,7 @@ class NetworkDecider:
             weights = np.ascontiguousarray(shares[keep])
             focus = np.ascontiguousarray(_with_neighbours(shares, told)[keep])
             # The shares of the image hold what averages noise, too; the focus alone knows depth better.
-            depth = None if told is None else depth_of(told[keep], told[keep].argmax(axis=0))
+            depth = None if told is None else depth_from_focus(told[keep], told[keep].argmax(axis=0))
         if not np.isfinite(weights).all():
             raise ModelError(f"'{self.info.name}' answered with values that are not finite; its file may be damaged.")
         return TileDecision(box=box, weights=weights, focus=focus, depth=depth, image=image)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from napari_swinfusion.composition import compose_decision, compose_painted, compose_weights, confidence_of
 from napari_swinfusion.decide.base import Decider, TileDecision
-from napari_swinfusion.decide.depth import depth_of
+from napari_swinfusion.decide.depth import depth_from_focus
 from napari_swinfusion.errors import ModelError
 from napari_swinfusion.pipeline.results import STRIP_VALUES, Maps, compose_hard, index_dtype, new_maps
 from napari_swinfusion.prepare import PreparedStack, UsablePlanes
@@ -141,7 +141,7 @@ def _fuse_tile(seen: UsablePlanes, answer: TileDecision, decider: Decider, optio
     weights, focus = _usable_shares(seen, answer, decider.info.name)
     confidence = confidence_of(focus)
     chosen = focus.argmax(axis=0)
-    depth = depth_of(focus, chosen) if answer.depth is None else answer.depth
+    depth = depth_from_focus(focus, chosen) if answer.depth is None else answer.depth
     if options.prefer is not None:
         from napari_swinfusion.decide.guards import prefer_in_answer
 

@@ -25,12 +25,12 @@ from napari_swinfusion.training.data.cameras import CameraTraits, camera_like
 MARGIN = 32
 # How often each specimen is drawn; opaque textured scenes teach selection, organoids and cells what to leave alone.
 SHARES = {
-    "organoid-brightfield": 0.2,
-    "organoid-fluorescence": 0.14,
+    "organoid-brightfield": 0.18,
+    "organoid-fluorescence": 0.24,
     "cells-fluorescence": 0.12,
-    "cytology": 0.12,
-    "reflected": 0.2,
-    "two-plane": 0.22,
+    "cytology": 0.1,
+    "reflected": 0.18,
+    "two-plane": 0.18,
 }
 # Of the scenes that stand for photographs.
 PHOTOGRAPHED = {"reflected": 0.3, "two-plane": 0.7}

@@ -47,7 +47,7 @@ class RunPanel(QWidget):
     def set_ready(self, reason: str | None) -> None:
         """Switch Run and Preview on, or off with the `reason`."""
         for button, tooltip in (
-            (self.run_button, "Fuse the whole stack; the results appear as three layers."),
+            (self.run_button, "Fuse the whole stack; the results appear as layers."),
             (self.preview_button, "Fuse only what the canvas shows, to try the settings."),
         ):
             button.setEnabled(reason is None)
