@@ -61,6 +61,11 @@ class Parts:
     rims: NDArray[np.intp]
     background: Mask
 
+    @property
+    def sizes_differ(self) -> bool:
+        """Whether some objects are large and others are not."""
+        return bool(self.large.any()) and bool((self.large != self.objects).any())
+
 
 def measure(contest: Contest, images: Path, sheets: Path | None = None) -> dict[str, Any]:
     """Return for each stack how sharp the objects and how quiet the background of every method are.
@@ -154,7 +159,7 @@ class _Sharpest:
         return {
             "objects": _means(tenengrad(image), parts.objects),
             "objects less noise": _means(quiet, parts.objects),
-            **({"large less noise": _means(quiet, parts.large)} if parts.large.any() else {}),
+            **({"large less noise": _means(quiet, parts.large)} if parts.sizes_differ else {}),
             "rims": _means(quiet, parts.rims),
             "cells": _means(quiet, parts.cells),
         }

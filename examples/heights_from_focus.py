@@ -1,4 +1,4 @@
-"""Read heights off a fusion: the decision map in micrometres, where the confidence allows it."""
+"""Read heights off a fusion: the depth map in micrometres, where the confidence allows it."""
 
 import numpy as np
 
@@ -9,10 +9,10 @@ result = nsf.fuse(drawn.stack)
 
 # A pixel says something about height only where one plane stands out; elsewhere there was nothing to focus on.
 trusted = result.confidence > 0.7
-heights = np.where(trusted, result.decision * drawn.stack.metadata.z_step, np.nan)
+heights = np.where(trusted, result.depth * drawn.stack.metadata.z_step, np.nan)
 
-away = np.abs(result.decision - drawn.depth)[trusted].mean()
+away = np.abs(result.depth - drawn.depth)[trusted].mean()
 print(
     f"{trusted.mean():.0%} of the pixels tell a height, from {np.nanmin(heights):.0f} to {np.nanmax(heights):.0f} µm;"
 )
-print(f"there the decision is {away:.1f} planes from the truth on average.")
+print(f"there the depth is {away:.1f} planes from the truth on average.")

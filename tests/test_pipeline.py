@@ -48,9 +48,10 @@ class Sharpest:
 
 @dataclass
 class Told:
-    """A decider that answers with the shares `(n, w)` it is told, the same in every row."""
+    """A decider that answers with the shares `(n, w)` it is told, the same in every row, and with one depth for all."""
 
     shares: Callable[[int, int], NDArray[Any]]
+    depth: float | None = None
     info: DeciderInfo = field(default_factory=lambda: DeciderInfo(name="told", summary="", sha256="0" * 64))
 
     def decide(
@@ -58,7 +59,8 @@ class Told:
     ) -> Iterator[TileDecision]:
         whole = plan_tiles(planes.height, planes.width, core=planes.width, reach=0, multiple=1)[0].core
         shares = self.shares(planes.n_planes, planes.width).astype(np.float32)
-        yield TileDecision(box=whole, weights=shares[:, None].repeat(planes.height, axis=1))
+        told = None if self.depth is None else np.full((planes.height, planes.width), self.depth, dtype=np.float32)
+        yield TileDecision(box=whole, weights=shares[:, None].repeat(planes.height, axis=1), depth=told)
 
 
 def hesitant(n: int, width: int) -> NDArray[Any]:
@@ -137,8 +139,47 @@ def test_depth_has_fractions_and_counts_planes_that_are_left_out() -> None:
     assert nsf.fuse(planes, model=Told(slope), match_illumination=False).depth == pytest.approx(1.25)
     harmed = np.insert(planes, 2, 65535, axis=0)
     assert nsf.fuse(harmed, model=Told(slope), match_illumination=False).depth == pytest.approx(1.5)
-    preferred = nsf.fuse(planes, model=Told(hesitant), prefer="bottom", match_illumination=False)
-    assert np.array_equal(preferred.depth[:, 16:], preferred.decision[:, 16:])
+
+
+def test_depth_is_that_of_the_planes_that_count() -> None:
+    """What a decider told is not asked where it does not hold: on a surface not preferred, on a plane without value."""
+    planes = np.random.default_rng(0).random((7, 32, 32), dtype=np.float32)
+
+    def two_surfaces(n: int, width: int) -> NDArray[Any]:
+        shares = np.zeros((n, width))
+        shares[[1, 6]] = [[0.6], [0.4]]
+        return shares
+
+    decider = Told(two_surfaces, depth=1.2)
+    assert nsf.fuse(planes, model=decider).depth == pytest.approx(1.2)
+    bottom = nsf.fuse(planes, model=decider, prefer="bottom")
+    assert (bottom.decision == 6).all()
+    assert bottom.depth == pytest.approx(6)
+    planes[1, 10, 10] = np.nan
+    harmed = nsf.fuse(planes, model=decider)
+    assert harmed.depth[10, 10] == pytest.approx(6)
+    assert np.delete(harmed.depth, 10, axis=0) == pytest.approx(1.2)
+
+
+def test_shares_of_zero_have_a_depth_and_a_depth_that_is_not_finite_is_refused() -> None:
+    planes = np.random.default_rng(0).integers(0, 1000, (3, 32, 32), dtype=np.uint16)
+    nothing = nsf.fuse(planes, model=Told(lambda n, width: np.zeros((n, width))), match_illumination=False)
+    assert np.array_equal(nothing.depth, nothing.decision)
+    with pytest.raises(ModelError, match="not finite"):
+        nsf.fuse(planes, model=Told(hesitant, depth=np.nan), match_illumination=False)
+
+
+def test_with_nothing_sure_one_plane_and_its_depth_stand_for_all() -> None:
+    planes = np.random.default_rng(0).integers(0, 1000, (9, 32, 32), dtype=np.uint16)
+
+    def even(n: int, width: int) -> NDArray[Any]:
+        shares = np.full((n, width), 1 / n)
+        shares[3] += 1e-3
+        return shares
+
+    result = nsf.fuse(planes, model=Told(even), match_illumination=False)
+    assert (result.decision == 3).all()
+    assert (result.depth == 3).all()
 
 
 def test_a_plane_that_is_left_out_parts_no_others() -> None:

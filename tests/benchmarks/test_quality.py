@@ -115,20 +115,24 @@ def test_real_parts_are_found_and_the_sharpest_plane_scores_one(rng: np.random.G
     result = SimpleNamespace(decision=np.zeros((160, 200), dtype=np.uint8))
     same = judge.compare(planes[1], result)
     whole = {"mean": 1.0, "least": 1.0, "sharp": 1.0}
-    assert same["objects"] == same["large less noise"] == same["rims"] == same["cells"] == whole
+    assert same["objects"] == same["rims"] == same["cells"] == whole
+    assert "large less noise" not in same
     assert same["grain"] == pytest.approx(1, abs=0.05)
     assert judge.compare(planes.mean(axis=0), result)["objects"]["mean"] < 0.5
     assert judge.compare(planes.mean(axis=0), result)["grain"] == pytest.approx(3**-0.5, abs=0.05)
 
 
-def test_debris_is_no_large_object(rng: np.random.Generator) -> None:
-    planes = 0.5 + 0.002 * rng.normal(size=(2, 160, 200))
-    planes[0, 60:90, 60:90] += 0.5 * ndimage.gaussian_filter(rng.normal(size=(30, 30)), 1.0)
+def test_debris_is_judged_apart_from_what_is_large(rng: np.random.Generator) -> None:
+    planes = 0.5 + 0.002 * rng.normal(size=(2, 160, 240))
+    sharp = 0.5 * ndimage.gaussian_filter(rng.normal(size=(60, 60)), 1.0)
+    planes[0, 50:110, 50:110] += sharp
+    planes[1, 60:90, 190:220] += sharp[:30, :30]
     parts = real.find_parts(planes)
-    assert parts.objects.max() == 1
-    assert not parts.large.any()
-    result = SimpleNamespace(decision=np.zeros((160, 200), dtype=np.uint8))
-    assert "large less noise" not in real._Sharpest(planes, parts).compare(planes[0], result)
+    assert parts.objects.max() == 2
+    assert np.unique(parts.large).size == 2
+    judged = real._Sharpest(planes, parts).compare(planes[0], SimpleNamespace(decision=np.zeros((160, 240), np.uint8)))
+    assert judged["objects less noise"]["least"] < 0.1
+    assert judged["large less noise"]["least"] == 1
 
 
 @pytest.mark.parametrize("harm", robustness.HARMS)

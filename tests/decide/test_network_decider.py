@@ -46,13 +46,14 @@ def network() -> FusionNetwork:
 
 
 def answer(decider: NetworkDecider, array: NDArray[np.float32], **kwargs: Any) -> NDArray[np.float32]:
-    """Return weights, focus and, for all planes alike, depth (0 if untold) of the whole image, `(3, n, h, w)`."""
+    """Return weights, focus and, alike for all planes, depth (NaN if untold) of the image, `(3, n, h, w)`."""
     result = np.full((3, *array.shape), np.nan, np.float32)
     for tile in decider.decide(Planes(array), **kwargs):
         assert tile.focus is not None
         result[(0, ..., *tile.box.slices)] = tile.weights
         result[(1, ..., *tile.box.slices)] = tile.focus
-        result[(2, ..., *tile.box.slices)] = 0 if tile.depth is None else tile.depth
+        if tile.depth is not None:
+            result[(2, ..., *tile.box.slices)] = tile.depth
     return result
 
 

@@ -122,6 +122,9 @@ def test_planes_need_not_agree_where_light_adds_up(batch: Batch) -> None:
     some = recipe.terms(*arguments, **evidence(batch, weights), opaque=opaque)["agreement"]
     assert (everywhere > 0).all()
     assert torch.equal(some, everywhere * opaque)
+    fused = Fused(image_of(weights, batch), weights, weights)
+    told = objective(fused, replace(batch, opaque=opaque), recipe).terms["agreement"]
+    assert told.item() == pytest.approx(some.mean().item())
 
 
 def test_weights_are_overridden_one_by_one() -> None:

@@ -27,10 +27,12 @@ def test_written_results_come_back_as_the_layers_of_a_run(viewer, scene, tmp_pat
         depth=tmp_path / "depth.ome.tif",
     )
     show_result(viewer, tmp_path)
-    source, confidence, decision, image = viewer.layers
+    source, depth, confidence, decision, image = viewer.layers
     assert source.data.shape == scene.stack.data.shape
     np.testing.assert_array_equal(image.data, fused.image)
     np.testing.assert_array_equal(decision.data, fused.decision + 1)
     np.testing.assert_array_equal(confidence.data, fused.confidence)
-    assert [layer.name.split(" ")[-1] for layer in viewer.layers[1:]] == ["[confidence]", "[decision]", "[fused]"]
+    np.testing.assert_array_equal(depth.data, fused.depth)
+    roles = [layer.name.split(" ")[-1] for layer in viewer.layers[1:]]
+    assert roles == ["[depth]", "[confidence]", "[decision]", "[fused]"]
     np.testing.assert_allclose(image.scale, scene.stack.metadata.pixel_size)

@@ -54,6 +54,32 @@ def test_the_depth_map_is_a_fourth_layer_where_it_is_asked_for(make_dock, scene,
     assert tuple(depth.scale) == (0.5, 0.5)
 
 
+def test_a_depth_layer_lies_below_its_neighbours_and_never_grows_old(fuse_with, scene, run_to_end):
+    dock = fuse_with(scene.stack.data, name="slope")
+    dock.options.depth.setChecked(True)
+    run_to_end(dock)
+    order = ["slope", "slope [depth]", "slope [confidence]", "slope [decision]", "slope [fused]"]
+    assert [layer.name for layer in dock._viewer.layers] == order
+    dock.options.depth.setChecked(False)
+    dock.options.model.choose("mean")
+    run_to_end(dock)
+    assert [layer.name for layer in dock._viewer.layers] == order
+    depth = results(dock)["depth"]
+    np.testing.assert_array_equal(depth.data, fuse(scene.stack, model="mean").depth)
+    assert depth.metadata["napari-swinfusion"]["provenance"]["model"]["name"] == "mean"
+
+
+def test_depth_is_told_for_each_channel_and_time(make_dock, scene, run_to_end):
+    dock = make_dock()
+    both = np.stack([scene.stack.data, scene.stack.data[::-1]])
+    dock._viewer.add_image(np.stack([both] * 2), name="series", axis_labels=("t", "c", "z", "y", "x"))
+    dock.options.decide_on.choose("each")
+    dock.options.depth.setChecked(True)
+    run_to_end(dock)
+    depth = results(dock)["depth"].data
+    assert depth.reshape(2, 2, 96, 128)[1, 0].mean() == pytest.approx(4 - depth.reshape(2, 2, 96, 128)[1, 1].mean())
+
+
 def test_the_provenance_is_kept_as_json(fuse_with, scene):
     for role, layer in results(fuse_with(scene.stack.data, name="slope")).items():
         kept = layer.metadata["napari-swinfusion"]

@@ -50,8 +50,8 @@ class TileDecision:
         float32 `(n, h, w)`, summing to 1 over n: the probability that a plane is the truest single one;
         the decision map is its argmax. None where it is the same as `weights`.
     depth
-        float32 `(h, w)`: the place in z where a pixel is in focus, planes and fractions of them. None where `focus`
-        tells it.
+        float32 `(h, w)`, finite: the place in z where a pixel is in focus, in planes of those that were shown, from 0,
+        and fractions of them. None where `focus` tells it.
     image
         float32 `(h, w)` in the scale of the grey planes, where the decider paints an image of its own.
     """

@@ -15,14 +15,17 @@ def depth_from_focus(focus: NDArray[np.floating[Any]], peak: NDArray[np.integer[
     """Return where in z a pixel is in focus, `(h, w)`, planes and fractions of them: 3.5 lies between planes 3 and 4.
 
     The mean place of the likeliest plane, `peak` `(h, w)`, and two either side, by their shares in `focus` `(n, h, w)`:
-    what lies farther away is another surface, or doubt. Within 0 and n − 1.
+    what lies farther away is another surface, or doubt. Within 0 and n − 1; finite.
     """
-    total = np.zeros(peak.shape, dtype=np.float32)
+    n, size = len(focus), peak.size
+    shares, places, at = focus.reshape(-1), peak.ravel(), peak.ravel() * size + np.arange(size)
+    total = shares.take(at)
     moment = np.zeros_like(total)
-    for step in range(-_REACH, _REACH + 1):
-        at = peak + step
-        share = np.take_along_axis(focus, at.clip(0, len(focus) - 1)[None], axis=0)[0]
-        share = np.where((at >= 0) & (at < len(focus)), share, 0)
+    for step in (step for step in range(-_REACH, _REACH + 1) if step):
+        share = shares.take(at + step * size, mode="clip")
+        share *= (places + step >= 0) & (places + step < n)
         total += share
         moment += step * share
-    return np.asarray(peak + moment / total, dtype=np.float32)
+    # Without any share, which counts as equal ones, the depth is that of the plane that is named.
+    np.divide(moment, total, out=moment, where=total > 0)
+    return np.asarray(places + moment, dtype=np.float32).reshape(peak.shape)

@@ -180,12 +180,18 @@ def _cut_beyond_valley(focus: Array, chosen: NDArray[np.intp], where: NDArray[np
     return kept
 
 
-def fill_unsure(planes: NDArray[Any], confidence: Array, threshold: float) -> NDArray[Any]:
+def sure_pixels(confidence: Array, threshold: float) -> NDArray[np.bool_]:
+    """Return where confidence `(h, w)` reaches `threshold`, but for lone specks."""
+    sure = confidence >= threshold
+    return np.asarray(sure & (_box_mean(sure.astype(np.float32)) >= 0.3))
+
+
+def fill_unsure(planes: NDArray[Any], confidence: Array, sure: NDArray[np.bool_]) -> NDArray[Any]:
     """Give pixels that no plane stands out at the plane, or the depth, of their confident neighbours, smoothly.
 
-    Confident pixels keep their plane, unless they are lone specks. The others take the confidence-weighted mean of
-    the nearest scale of a pyramid (2, 4, 8, ... px) that holds enough confident pixels: next to an object its plane,
-    between objects a ramp, in the empty background one quiet surface.
+    Sure pixels keep their plane. The others take the confidence-weighted mean of the nearest scale of a pyramid (2, 4,
+    8, ... px) that holds enough sure pixels: next to an object its plane, between objects a ramp, in the empty
+    background one quiet surface.
 
     Parameters
     ----------
@@ -193,23 +199,18 @@ def fill_unsure(planes: NDArray[Any], confidence: Array, threshold: float) -> ND
         Plane index `(h, w)`: integers, or depths with fractions.
     confidence
         `(h, w)` in [0, 1].
-    threshold
-        Pixels below it are filled.
+    sure
+        `sure_pixels`; at least one.
 
     Returns
     -------
-    `(h, w)`, dtype of `planes`, within the range of the confident ones.
+    `(h, w)`, dtype of `planes`, within the range of the sure ones.
     """
-    sure = confidence >= threshold
-    trusted = sure & (_box_mean(sure.astype(np.float32)) >= 0.3)
-    if not trusted.any():
-        # Nothing to lean on: one plane for all, the one most pixels would have taken.
-        return np.full_like(planes, np.bincount(np.rint(planes).astype(np.intp).ravel()).argmax())
-    weight = np.where(trusted, confidence, 0).astype(np.float64)
+    weight = np.where(sure, confidence, 0).astype(np.float64)
     filled = _push_pull(planes * weight, weight)
     if planes.dtype.kind != "f":
         filled = np.rint(filled)
-    return np.where(trusted, planes, filled.astype(planes.dtype))
+    return np.where(sure, planes, filled.astype(planes.dtype))
 
 
 def _push_pull(value: NDArray[np.float64], weight: NDArray[np.float64]) -> NDArray[np.float64]:

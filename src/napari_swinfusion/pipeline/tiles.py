@@ -106,8 +106,6 @@ class Watch:
 
 def fuse_round(ready: PreparedStack, decider: Decider, options: Options, watch: Watch, channel: int | None) -> Maps:
     """Decide and compose one time point, or one channel of it."""
-    from napari_swinfusion.decide.guards import fill_unsure
-
     maps = new_maps(ready, keep_weights=options.keep_weights)
     seen = ready.usable()
     for answer in decider.decide(seen, progress=watch.reporter, cancel=watch.cancel):
@@ -124,35 +122,49 @@ def fuse_round(ready: PreparedStack, decider: Decider, options: Options, watch: 
         # These hold the shares of this tile, which would else lie beside those of the next while it is computed.
         del answer, part, tile
     watch.cancel.check()
-    threshold = _UNSURE if seen.n_planes > 2 else _UNSURE_OF_TWO
-    # Counted among the planes that are seen: between two of them lies none that is left out.
-    places = np.array(seen.planes, dtype=maps.decision.dtype)
-    ranks = np.zeros(ready.n_planes, dtype=places.dtype)
-    ranks[places] = np.arange(seen.n_planes)
-    maps.decision = places[fill_unsure(ranks[maps.decision], maps.confidence, threshold)]
-    maps.depth = fill_unsure(maps.depth, maps.confidence, threshold)
+    _fill_unsure(maps, seen)
     if options.blend == "hard":
         compose_hard(ready, maps, watch.cancel)
     return maps
 
 
+def _fill_unsure(maps: Maps, seen: UsablePlanes) -> None:
+    """Give pixels that no plane stands out at the plane and the depth of confident neighbours, or all the same."""
+    from napari_swinfusion.decide.guards import fill_unsure, sure_pixels
+
+    # Counted among the planes that are seen: between two of them lies none that is left out.
+    places = np.array(seen.planes, dtype=maps.decision.dtype)
+    ranks = np.zeros(seen.whole.n_planes, dtype=places.dtype)
+    ranks[places] = np.arange(seen.n_planes)
+    sure = sure_pixels(maps.confidence, _UNSURE if seen.n_planes > 2 else _UNSURE_OF_TWO)
+    if sure.any():
+        maps.decision = places[fill_unsure(ranks[maps.decision], maps.confidence, sure)]
+        maps.depth = fill_unsure(maps.depth, maps.confidence, sure)
+    else:
+        # Nothing to lean on: one plane for all, the one most pixels would have taken.
+        maps.decision[:] = np.bincount(maps.decision.ravel()).argmax()
+        maps.depth[:] = maps.decision
+
+
 def _fuse_tile(seen: UsablePlanes, answer: TileDecision, decider: Decider, options: Options) -> FusedTile:
     ready = seen.whole
-    weights, focus = _usable_shares(seen, answer, decider.info.name)
+    valid = seen.valid(answer.box)
+    weights = _shares(answer.weights, valid, decider.info.name)
+    focus = weights if answer.focus is None else _shares(answer.focus, valid, decider.info.name)
     confidence = confidence_of(focus)
-    chosen = focus.argmax(axis=0)
-    depth = depth_from_focus(focus, chosen) if answer.depth is None else answer.depth
     if options.prefer is not None:
         from napari_swinfusion.decide.guards import prefer_in_answer
 
-        sharpest = chosen
         weights, focus = prefer_in_answer(weights, focus, options.prefer)
-        chosen = focus.argmax(axis=0)
-        depth = np.where(chosen == sharpest, depth, chosen.astype(np.float32))
+        # The depth that was told may be that of another surface.
+        answer = replace(answer, depth=None)
+    chosen = focus.argmax(axis=0)
+    depth = _depth(answer, focus, chosen, valid, decider.info.name)
     places: NDArray[np.integer[Any]] = np.array(seen.planes, dtype=index_dtype(ready.n_planes))
     decision = places[chosen]
-    # Counted among the planes that are seen; the planes between which it lies may have others between them.
-    depth = np.interp(depth, np.arange(len(places)), places).astype(np.float32)
+    if len(places) < ready.n_planes:
+        # Between two planes that are seen there may be some that are left out.
+        depth = np.interp(depth, np.arange(len(places)), places).astype(np.float32)
     weights = seen.place(weights)
     raw = ready.raw(answer.box)
     if options.blend == "hard":
@@ -173,18 +185,30 @@ def _fuse_tile(seen: UsablePlanes, answer: TileDecision, decider: Decider, optio
     )
 
 
-def _usable_shares(
-    seen: UsablePlanes, answer: TileDecision, model: str
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return weights and focus with nothing on planes that have no measured value at a pixel."""
-    valid = seen.valid(answer.box)
-    weights = _shares(answer.weights, valid, model)
-    return weights, weights if answer.focus is None else _shares(answer.focus, valid, model)
+def _depth(
+    answer: TileDecision,
+    focus: NDArray[np.float32],
+    chosen: NDArray[np.integer[Any]],
+    valid: NDArray[np.bool_] | None,
+    model: str,
+) -> NDArray[np.float32]:
+    """Return the depth that was told, or that of the focus where none was or a plane has no measured value."""
+    if answer.depth is None:
+        return depth_from_focus(focus, chosen)
+    _check_finite(answer.depth, model)
+    if valid is None:
+        return answer.depth
+    return np.where(valid.all(axis=0), answer.depth, depth_from_focus(focus, chosen))
+
+
+def _check_finite(values: NDArray[np.float32], model: str) -> None:
+    if not np.isfinite(values.sum(dtype=np.float64)):
+        raise ModelError(f"The model '{model}' answered with values that are not finite; its weights may be damaged.")
 
 
 def _shares(shares: NDArray[np.float32], valid: NDArray[np.bool_] | None, model: str) -> NDArray[np.float32]:
-    if not np.isfinite(shares.sum(dtype=np.float64)):
-        raise ModelError(f"The model '{model}' answered with values that are not finite; its weights may be damaged.")
+    """Return `shares` with nothing on planes that have no measured value at a pixel."""
+    _check_finite(shares, model)
     if valid is None:
         return shares
     kept = np.where(valid, shares, 0)

@@ -137,7 +137,8 @@ def compose(
     """Fuse again from a decision map, for example an edited one: each pixel from the plane the map names.
 
     `decision` holds 0-based plane indices on the stack's axes without Z, C and S. Give `register` and
-    `match_illumination` as in the fusion the map comes from. The confidence is 1 everywhere: the map is believed.
+    `match_illumination` as in the fusion the map comes from. The confidence is 1 everywhere, and the depth is the map:
+    it is believed.
 
     Raises
     ------

@@ -145,14 +145,14 @@ def _see(painter: Painter, n: int, pixel_sizes: Sequence[float], *, photographs:
     scene = _photographed(painter, compose(painter, preset, n))
     if not photographs:
         scene = _restless(painter, scene, n)
+    depth = depth_of(scene)[_INNER]
     toned = photographs and painter.chance(TONED_SHARE)
     if toned:
         scene = replace(scene, layers=tuple(replace(layer, light=light_of(layer.light)) for layer in scene.layers))
     pixel_size = pixel_sizes[painter.integer(0, len(pixel_sizes) - 1)] if pixel_sizes else None
     microscope = sample_microscope(painter, preset, n, STEP_RANGE, pixel_size)
     view = View(microscope, painter.height, painter.width, max_blur=MARGIN)
-    truth, depth = render_sharp(scene, view), depth_of(scene)[_INNER]
-    planes = render(scene, n, view)
+    truth, planes = render_sharp(scene, view), render(scene, n, view)
     if toned:
         planes, truth = grey_of(planes), grey_of(truth)
     return _Seen(painter, planes, truth[_INNER], depth, opaque=not scene.additive)

@@ -89,7 +89,8 @@ class FuseDock(QWidget):
 
     def _resolve(self) -> FuseRequest:
         views = [view_of(layer) for layer in self.source.layers()]
-        return resolve(views, self.options.options(), axes=self.options.axes.text(), threads=self._threads)
+        request = resolve(views, self.options.options(), axes=self.options.axes.text(), threads=self._threads)
+        return replace(request, show_depth=self.options.depth.isChecked())
 
     def _check(self) -> None:
         if self.running:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import napari
@@ -32,7 +33,7 @@ def show_result(viewer: napari.Viewer, folder: Path) -> None:
         axes=axes,
         decision_axes=axes,
     )
-    request = resolve([view_of(source)], Options(), axes=stack.axes)
+    request = replace(resolve([view_of(source)], Options(), axes=stack.axes), show_depth=True)
     for _ in ResultLayers(viewer, request, stack).finish(result):
         pass
 

@@ -90,7 +90,7 @@ class LayerView:
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """The user's choices, by the names of `napari_swinfusion.fuse`; `show_depth` asks for a layer of the depth map."""
+    """The user's choices, by the names of `napari_swinfusion.fuse`."""
 
     model: str = "default"
     device: str = "auto"
@@ -100,11 +100,10 @@ class Options:
     prefer: Literal["top", "bottom"] | None = None
     decide_on: int | str | None = None
     tile: int | None = None
-    show_depth: bool = False
 
     def arguments(self) -> dict[str, Any]:
         """Return keyword arguments for `fuse`."""
-        return {name: value for name, value in asdict(self).items() if name != "show_depth"}
+        return asdict(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,6 +128,8 @@ class FuseRequest:
         The part to fuse for a preview; None for all.
     threads
         Processor threads the run may use; 0 leaves one core to the window.
+    show_depth
+        Whether the depth map becomes a layer, too.
     """
 
     views: tuple[LayerView, ...]
@@ -136,6 +137,7 @@ class FuseRequest:
     options: Options = field(default_factory=Options)
     region: Region | None = None
     threads: int = 0
+    show_depth: bool = False
 
     @property
     def name(self) -> str:

@@ -100,7 +100,8 @@ class ResultLayers:
         )  # fmt: skip
         # From the bottom of the layer list to its top, so that the fused image covers the maps.
         self._parts = [
-            *([depth] if request.options.show_depth else []),
+            # One from an earlier run would else tell of another result than its neighbours.
+            *([depth] if request.show_depth or self._layer_of("depth") is not None else []),
             _Part(
                 "confidence", no_map, np.dtype(np.float32), lambda made: made.confidence,
                 look={"contrast_limits": (0.0, 1.0), "colormap": "inferno"},
@@ -160,20 +161,30 @@ class ResultLayers:
 
     def _show(self, part: _Part, array: NDArray[Any]) -> Layer:
         if part.layer is None:
-            part.layer = self._earlier_layer(part.role, array.shape)
+            part.layer = self._layer_of(part.role, array.shape)
             part.earlier = None if part.layer is None else part.layer.data
         if part.layer is None or part.layer not in self._viewer.layers:
             part.layer = self._viewer.add_layer(self._new_layer(part, array))
             part.earlier = None
+            self._sink(part.layer)
         else:
             part.layer.data = array
         return part.layer
 
-    def _earlier_layer(self, role: str, shape: tuple[int, ...]) -> Layer | None:
+    def _sink(self, layer: Layer) -> None:
+        """Move a new layer below those of an earlier run that belong above it."""
+        roles = [part.role for part in self._parts]
+        above = [self._layer_of(role) for role in roles[roles.index(layer.metadata[METADATA_KEY]["role"]) + 1 :]]
+        places = [self._viewer.layers.index(other) for other in above if other is not None]
+        if places and min(places) < self._viewer.layers.index(layer):
+            self._viewer.layers.move(self._viewer.layers.index(layer), min(places))
+
+    def _layer_of(self, role: str, shape: tuple[int, ...] | None = None) -> Layer | None:
+        """Return the layer of that role, and shape, that a run on the same source left in the viewer."""
         for layer in self._viewer.layers:
             mine = layer.metadata.get(METADATA_KEY, {})
             same_source = mine.get("role") == role and mine.get("source_key") == self._request.key
-            if same_source and layer.data.shape == shape:
+            if same_source and shape in (None, layer.data.shape):
                 return layer
         return None
 

@@ -74,7 +74,6 @@ class OptionsPanel(QWidget):
             prefer=self.prefer.currentData(),
             decide_on=self.decide_on.currentData(),
             tile=self.tile.value() or None,
-            show_depth=self.depth.isChecked(),
         )
 
     def offer_models(self, models: Sequence[DeciderInfo]) -> None:
