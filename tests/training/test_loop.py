@@ -47,11 +47,11 @@ def same_weights(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
 def test_training_makes_a_better_network(textures: dict[str, Tensor], tmp_path: Path) -> None:
     torch.manual_seed(0)
     lines: list[dict[str, Any]] = []
-    config = replace(CONFIG, steps=150, checkpoint_every=50, planes_per_step=12, average=0.9)
+    config = replace(CONFIG, steps=240, checkpoint_every=80, planes_per_step=12, average=0.9)
     path = train(build_network("hybrid", TINY), textures, config, tmp_path, report=lines.append)
     assert read_events(tmp_path) == lines
     told = [line for line in lines if line["event"] == "progress"]
-    assert [line["step"] for line in told] == [50, 100, 150]
+    assert [line["step"] for line in told] == [80, 160, 240]
     trained = load_model(path)
     torch.manual_seed(0)
     fresh = build_network("hybrid", TINY)
