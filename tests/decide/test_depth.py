@@ -19,6 +19,16 @@ from napari_swinfusion.decide.depth import depth_from_focus
 )
 def test_depth_is_the_mean_place_about_the_likeliest_plane(shares: list[float], depth: float) -> None:
     focus = np.array(shares, dtype=np.float32)[:, None, None]
-    found = depth_from_focus(focus, focus.argmax(axis=0))
+    found = depth_from_focus(focus)
+    assert np.array_equal(found, depth_from_focus(focus, focus.argmax(axis=0)))
     assert (found.dtype, found.shape) == (np.float32, (1, 1))
     assert found == pytest.approx(depth)
+
+
+def test_bands_do_not_show_and_another_plane_may_be_asked_for(rng: np.random.Generator) -> None:
+    # Wider than one band's shares, so that each row is a step of its own.
+    focus = rng.random((4, 3, 300_000), dtype=np.float32)
+    whole = depth_from_focus(focus)
+    for row in range(3):
+        assert np.array_equal(whole[row : row + 1], depth_from_focus(focus[:, row : row + 1]))
+    assert depth_from_focus(np.eye(9, dtype=np.float32)[[1, 7]].sum(0)[:, None, None], np.array([[7]])) == 7

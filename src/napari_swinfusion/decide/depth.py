@@ -9,14 +9,29 @@ from numpy.typing import NDArray
 
 # Planes either side of the likeliest that tell its depth; 1 or 3 measure the same within a hundredth of a plane.
 _REACH = 2
+# Shares per step: a band of rows, whose copies stay small however large the tile.
+_BAND_VALUES = 1 << 20
 
 
-def depth_from_focus(focus: NDArray[np.floating[Any]], peak: NDArray[np.integer[Any]]) -> NDArray[np.float32]:
+def depth_from_focus(
+    focus: NDArray[np.floating[Any]], peak: NDArray[np.integer[Any]] | None = None
+) -> NDArray[np.float32]:
     """Return where in z a pixel is in focus, `(h, w)`, planes and fractions of them: 3.5 lies between planes 3 and 4.
 
-    The mean place of the likeliest plane, `peak` `(h, w)`, and two either side, by their shares in `focus` `(n, h, w)`:
-    what lies farther away is another surface, or doubt. Within 0 and n − 1; finite.
+    The mean place of the likeliest plane, or of `peak` `(h, w)` in its stead, and two either side, by their shares in
+    `focus` `(n, h, w)`: what lies farther away is another surface, or doubt. Within 0 and n − 1; finite.
     """
+    n, height, width = focus.shape
+    depth = np.empty((height, width), dtype=np.float32)
+    rows = max(_BAND_VALUES // (n * width), 1)
+    for start in range(0, height, rows):
+        band = slice(start, start + rows)
+        shares = focus[:, band]
+        depth[band] = _depth_of_band(shares, shares.argmax(axis=0) if peak is None else peak[band])
+    return depth
+
+
+def _depth_of_band(focus: NDArray[np.floating[Any]], peak: NDArray[np.integer[Any]]) -> NDArray[np.float32]:
     n, size = len(focus), peak.size
     shares, places, at = focus.reshape(-1), peak.ravel(), peak.ravel() * size + np.arange(size)
     total = shares.take(at)

@@ -214,7 +214,7 @@ class NetworkDecider:
             weights = np.ascontiguousarray(shares[keep])
             focus = np.ascontiguousarray(_with_neighbours(shares, told)[keep])
             # The shares of the image hold what averages noise, too; the focus alone knows depth better.
-            depth = None if told is None else depth_from_focus(told[keep], told[keep].argmax(axis=0))
+            depth = None if told is None else depth_from_focus(told[keep])
         if not np.isfinite(weights).all():
             raise ModelError(f"'{self.info.name}' answered with values that are not finite; its file may be damaged.")
         return TileDecision(box=box, weights=weights, focus=focus, depth=depth, image=image)
