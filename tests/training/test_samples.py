@@ -108,6 +108,8 @@ def test_what_moves_is_true_where_the_plane_shows_it_that_has_it_in_focus(
     """The way that things move changes the planes, but not the truth, which some plane shows nearly everywhere."""
     monkeypatch.setattr(samples, "STRANDS_SHARE", 1.0)
     monkeypatch.setattr(samples, "MOVING_SHARE", 1.0)
+    # A mix of its own: how often training draws each specimen does not choose these scenes.
+    monkeypatch.setattr(samples, "SHARES", dict(zip(samples.SHARES, (0.2, 0.14, 0.12, 0.12, 0.2, 0.22), strict=True)))
 
     def see(way: float) -> list[samples._Seen]:
         monkeypatch.setattr(samples, "WAY", (way, way))
@@ -117,7 +119,7 @@ def test_what_moves_is_true_where_the_plane_shows_it_that_has_it_in_focus(
     off = []
     for still, moving in zip(see(1e-6), see(5.0), strict=True):
         assert torch.equal(still.truth, moving.truth)
-        assert (still.planes - moving.planes).abs().max() > 0.02
+        assert (still.planes - moving.planes).abs().max() > 0.05
         inner = moving.planes[:, samples.MARGIN : -samples.MARGIN, samples.MARGIN : -samples.MARGIN]
         off.append(float((inner - moving.truth).abs().amin(0).quantile(0.9)))
     assert np.median(off) < 0.02

@@ -166,15 +166,15 @@ class ResultLayers:
         if part.layer is None or part.layer not in self._viewer.layers:
             part.layer = self._viewer.add_layer(self._new_layer(part, array))
             part.earlier = None
-            self._sink(part.layer)
+            self._sink(part.layer, part.role)
         else:
             part.layer.data = array
         return part.layer
 
-    def _sink(self, layer: Layer) -> None:
+    def _sink(self, layer: Layer, role: str) -> None:
         """Move a new layer below those of an earlier run that belong above it."""
         roles = [part.role for part in self._parts]
-        above = [self._layer_of(role) for role in roles[roles.index(layer.metadata[METADATA_KEY]["role"]) + 1 :]]
+        above = [self._layer_of(later) for later in roles[roles.index(role) + 1 :]]
         places = [self._viewer.layers.index(other) for other in above if other is not None]
         if places and min(places) < self._viewer.layers.index(layer):
             self._viewer.layers.move(self._viewer.layers.index(layer), min(places))
