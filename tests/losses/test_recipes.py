@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from napari_swinfusion.errors import ConfigError, InputError
-from napari_swinfusion.losses import disagreement, focus_cross_entropy, focus_target, log_error
+from napari_swinfusion.losses import disagreement, edge_transfer, focus_cross_entropy, focus_target, log_error
 from napari_swinfusion.losses.recipes import RECIPES, get_recipe
 from napari_swinfusion.networks import Fused
 from napari_swinfusion.training.objective import objective
@@ -125,6 +125,19 @@ def test_planes_need_not_agree_where_light_adds_up(batch: Batch) -> None:
     fused = Fused(image_of(weights, batch), weights, weights)
     told = objective(fused, replace(batch, opaque=opaque), recipe).terms["agreement"]
     assert told.item() == pytest.approx(some.mean().item())
+
+
+def test_the_edges_asked_for_are_those_of_the_truth(batch: Batch) -> None:
+    recipe = get_recipe("supervised", weights={"focus": 0.0, "image": 0.0, "transfer": 2.0})
+
+    def missing(image: Tensor) -> Tensor:
+        weights = torch.full_like(batch.planes, 1 / batch.planes.shape[1])
+        return recipe(image, weights, batch.planes, batch.truth, **evidence(batch, weights))
+
+    assert missing(batch.truth).abs().max().item() < 1e-5
+    mean = batch.planes.mean(1)
+    assert missing(mean).tolist() == pytest.approx((2 - 2 * edge_transfer(mean, batch.truth[:, None])).tolist())
+    assert (missing(mean) > 0.1).all()
 
 
 def test_weights_are_overridden_one_by_one() -> None:

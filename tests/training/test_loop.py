@@ -65,6 +65,17 @@ def test_training_makes_a_better_network(textures: dict[str, Tensor], tmp_path: 
         assert error[1] < error[0]
 
 
+@pytest.mark.parametrize("name", ["agreement", "transfer"])
+def test_terms_by_choice_are_asked_with_the_weight_configured(name: str) -> None:
+    batch = draw_batch(torch.Generator().manual_seed(5), n=3, size=32, planes_per_step=6, textures=[])
+    fused = build_network("hybrid", TINY)(batch.planes)
+    without = with_truth(CONFIG)(fused, batch)
+    asked = with_truth(replace(CONFIG, **{name: 2.0}))(fused, batch)
+    assert set(asked) - set(without) == {name}
+    assert asked[name] > 0
+    assert asked["loss"].item() == pytest.approx((without["loss"] + 2 * asked[name]).item(), rel=1e-5)
+
+
 def test_D9_a_resumed_run_ends_with_the_same_bits(textures: dict[str, Tensor], tmp_path: Path) -> None:
     def go(folder: Path, steps: int) -> None:
         torch.manual_seed(3)

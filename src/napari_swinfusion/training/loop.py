@@ -55,6 +55,8 @@ class TrainingConfig(Config):
         Weight of the focus in the recipe `supervised`, or of the choice where a network has weights alone.
     agreement
         Weight of the agreement of the planes in the recipe `supervised`.
+    transfer
+        Weight of the transfer of the true image's edges in the recipe `supervised`.
     tolerance
         See `objective`.
     half
@@ -77,6 +79,7 @@ class TrainingConfig(Config):
     average: float = 0.999
     focus_share: float = 0.2
     agreement: float = 0.0
+    transfer: float = 0.0
     tolerance: float = 0.003
     half: bool = True
     checkpoint_every: int = 250
