@@ -1,8 +1,6 @@
-"""Guards: filled maps without specks, and the nearer of two objects where one shines through the other."""
+"""Guards: the nearer of two objects where one shines through the other."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from napari_swinfusion.decide.base import TileDecision
-from napari_swinfusion.decide.guards import fill_unsure, prefer_in_answer, prefer_plane, sure_pixels
+from napari_swinfusion.decide.guards import prefer_in_answer, prefer_plane
 from napari_swinfusion.decide.measures import MeasureDecider
 from napari_swinfusion.tiling import Box
 
@@ -20,60 +18,6 @@ from napari_swinfusion.tiling import Box
 def column(*shares: float) -> NDArray[np.float32]:
     """One pixel's distribution over planes."""
     return (np.array(shares, dtype=np.float32) / sum(shares)).reshape(-1, 1, 1)
-
-
-def fill(planes: NDArray[Any], confidence: NDArray[np.float32], threshold: float) -> NDArray[Any]:
-    return fill_unsure(planes, confidence, sure_pixels(confidence, threshold))
-
-
-def test_fill_makes_salt_and_pepper_quiet(rng: np.random.Generator) -> None:
-    decision = rng.integers(0, 11, (128, 128)).astype(np.uint8)
-    confidence = np.zeros((128, 128), dtype=np.float32)
-    decision[40:90, 40:90], confidence[40:90, 40:90] = 6, 0.9
-    confidence[10, 10], decision[10, 10] = 1.0, 0  # a lone speck that is sure of itself
-    filled = fill(decision, confidence, 0.5)
-    assert filled.dtype == decision.dtype
-    assert (filled == 6).all()
-
-
-def test_fill_keeps_sure_pixels_and_ramps_between_objects(rng: np.random.Generator) -> None:
-    decision = rng.integers(0, 11, (64, 200)).astype(np.intp)
-    confidence = np.full((64, 200), 0.1, dtype=np.float32)
-    decision[:, :60], confidence[:, :60] = 2, 0.9
-    decision[:, -60:], confidence[:, -60:] = 8, 0.9
-    filled = fill(decision, confidence, 0.5)
-    assert (filled[:, :60] == 2).all()
-    assert (filled[:, -60:] == 8).all()
-    assert np.abs(np.diff(filled, axis=0)).max() <= 1
-    between = filled[32, 60:140]
-    assert (np.diff(between) >= 0).all()
-    assert np.diff(between).max() <= 1
-
-
-def test_lone_specks_are_not_sure() -> None:
-    confidence = np.zeros((20, 20), dtype=np.float32)
-    confidence[10, 10], confidence[:6, :6] = 1, 0.6
-    assert sure_pixels(confidence, 0.5).sum() == sure_pixels(confidence, 0.5)[:6, :6].sum() > 20
-
-
-@given(height=st.integers(1, 40), width=st.integers(1, 40), seed=st.integers(0, 99))
-def test_fill_stays_within_the_sure_planes(height: int, width: int, seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    decision = rng.integers(0, 9, (height, width))
-    confidence = rng.random((height, width)).astype(np.float32)
-    if not sure_pixels(confidence, 0.6).any():
-        return
-    filled = fill(decision, confidence, 0.6)
-    assert filled.shape == decision.shape
-    assert decision.min() <= filled.min() <= filled.max() <= decision.max()
-    assert np.array_equal(filled, fill(decision, confidence, 0.6))
-
-
-def test_fill_leaves_a_map_that_is_sure_everywhere(rng: np.random.Generator) -> None:
-    decision = rng.integers(0, 9, (30, 31))
-    depth = rng.random((30, 31), dtype=np.float32)
-    assert np.array_equal(fill(depth, np.ones((30, 31), dtype=np.float32), 0.5), depth)
-    assert np.array_equal(fill(decision, np.ones((30, 31), dtype=np.float32), 0.5), decision)
 
 
 def test_prefer_picks_the_nearer_of_two_peaks() -> None:

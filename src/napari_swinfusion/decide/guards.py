@@ -1,4 +1,4 @@
-"""Guards against what a focus measure does on its own: follow noise, speckle the map, mix two depths."""
+"""Guards against what a focus measure does on its own: follow noise, mix two depths."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_swinfusion.decide.base import GreyPlanes
-from napari_swinfusion.decide.filters import Array, smooth
+from napari_swinfusion.decide.filters import Array
 from napari_swinfusion.tiling import Box
 
 # A peak with this part of the best plane's share is an object of its own, if a valley parts it from the best one.
@@ -178,72 +178,3 @@ def _cut_beyond_valley(focus: Array, chosen: NDArray[np.intp], where: NDArray[np
         kept[k][beyond] = 0
     np.divide(kept, kept.sum(axis=0), out=kept, where=where)
     return kept
-
-
-def sure_pixels(confidence: Array, threshold: float) -> NDArray[np.bool_]:
-    """Return where confidence `(h, w)` reaches `threshold`, but for lone specks."""
-    sure = confidence >= threshold
-    return np.asarray(sure & (_box_mean(sure.astype(np.float32)) >= 0.3))
-
-
-def fill_unsure(planes: NDArray[Any], confidence: Array, sure: NDArray[np.bool_]) -> NDArray[Any]:
-    """Give pixels that no plane stands out at the plane, or the depth, of their confident neighbours, smoothly.
-
-    Sure pixels keep their plane. The others take the confidence-weighted mean of the nearest scale of a pyramid (2, 4,
-    8, ... px) that holds enough sure pixels: next to an object its plane, between objects a ramp, in the empty
-    background one quiet surface.
-
-    Parameters
-    ----------
-    planes
-        Plane index `(h, w)`: integers, or depths with fractions.
-    confidence
-        `(h, w)` in [0, 1].
-    sure
-        `sure_pixels`; at least one.
-
-    Returns
-    -------
-    `(h, w)`, dtype of `planes`, within the range of the sure ones.
-    """
-    weight = np.where(sure, confidence, 0).astype(np.float64)
-    filled = _push_pull(planes * weight, weight)
-    if planes.dtype.kind != "f":
-        filled = np.rint(filled)
-    return np.where(sure, planes, filled.astype(planes.dtype))
-
-
-def _push_pull(value: NDArray[np.float64], weight: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return value / weight, taken from coarser scales where the weight is small."""
-    own = np.divide(value, weight, out=np.zeros_like(value), where=weight > 0)
-    if value.size == 1:
-        return own
-    coarse_weight = _halved(weight)
-    # Three sure pixels of four make a coarse one sure: a speck of dust then does not colour the empty space around it.
-    full = np.minimum(coarse_weight / 3, 1)
-    excess = np.divide(full, coarse_weight, out=np.zeros_like(full), where=coarse_weight > 0)
-    coarse = _doubled(_push_pull(_halved(value) * excess, full), value.shape)
-    return weight * own + (1 - weight) * coarse
-
-
-def _halved(image: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Sum blocks of 2 × 2; odd sides end with zeros."""
-    padded = np.pad(image, [(0, side % 2) for side in image.shape])
-    return padded[0::2, 0::2] + padded[1::2, 0::2] + padded[0::2, 1::2] + padded[1::2, 1::2]
-
-
-def _doubled(image: NDArray[np.float64], shape: tuple[int, ...]) -> NDArray[np.float64]:
-    """Interpolate linearly to twice the size, cut to `shape`."""
-    for axis, size in enumerate(shape):
-        lines = np.moveaxis(np.pad(image, [(1, 1) if a == axis else (0, 0) for a in (0, 1)], mode="edge"), axis, 0)
-        fine = np.empty((2 * (len(lines) - 2), *lines.shape[1:]))
-        fine[0::2] = 0.75 * lines[1:-1] + 0.25 * lines[:-2]
-        fine[1::2] = 0.75 * lines[1:-1] + 0.25 * lines[2:]
-        image = np.moveaxis(fine[:size], 0, axis)
-    return image
-
-
-def _box_mean(image: Array, radius: int = 2) -> Array:
-    """Mean over a square window; outside the image counts as its mirror."""
-    window = np.full(2 * radius + 1, 1 / (2 * radius + 1), dtype=np.float32)
-    return smooth(np.pad(image, radius, mode="symmetric"), window)

@@ -130,15 +130,17 @@ def fuse_round(ready: PreparedStack, decider: Decider, options: Options, watch: 
 
 def _fill_unsure(maps: Maps, seen: UsablePlanes) -> None:
     """Give pixels that no plane stands out at the plane and the depth of confident neighbours, or all the same."""
-    from napari_swinfusion.decide.guards import fill_unsure, sure_pixels
+    from napari_swinfusion.decide.unsure import fill_unsure, sure_pixels
 
     # Counted among the planes that are seen: between two of them lies none that is left out.
     places = np.array(seen.planes, dtype=maps.decision.dtype)
     ranks = np.zeros(seen.whole.n_planes, dtype=places.dtype)
     ranks[places] = np.arange(seen.n_planes)
-    sure = sure_pixels(maps.confidence, _UNSURE if seen.n_planes > 2 else _UNSURE_OF_TWO)
+    chosen = ranks[maps.decision]
+    threshold = _UNSURE if seen.n_planes > 2 else _UNSURE_OF_TWO
+    sure = sure_pixels(chosen, maps.confidence, n_planes=seen.n_planes, threshold=threshold)
     if sure.any():
-        maps.decision = places[fill_unsure(ranks[maps.decision], maps.confidence, sure)]
+        maps.decision = places[fill_unsure(chosen, maps.confidence, sure)]
         maps.depth = fill_unsure(maps.depth, maps.confidence, sure)
     else:
         # Nothing to lean on: one plane for all, the one most pixels would have taken.

@@ -42,7 +42,7 @@ class TrainingConfig(Config):
     planes_per_step
         Planes of a process and step, in stacks of 2 to 32.
     takes
-        How often a simulated specimen of a step is taken, each time with a light and a camera of its own.
+        How often a simulated specimen of a step is taken, each time with light and a camera of its own.
     pairs
         Share of the steps on pairs of photographs, simulated too: opaque scenes or one sharp image, in ample light.
     size, late_size, late_share
@@ -51,12 +51,9 @@ class TrainingConfig(Config):
         Of AdamW; the rate rises linearly over `warm_up` steps; gradients are clipped to norm `clip`.
     average
         Decay of the moving average of the weights, which is what ships.
-    focus_share
-        Weight of the focus in the recipe `supervised`, or of the choice where a network has weights alone.
-    agreement
-        Weight of the agreement of the planes in the recipe `supervised`.
-    transfer
-        Weight of the transfer of the true image's edges in the recipe `supervised`.
+    focus_share, agreement, transfer
+        Weights in the recipe `supervised`: of the focus (the choice where a network has weights alone), of the
+        agreement of the planes, and of the transfer of the true image's edges.
     tolerance
         See `objective`.
     half
