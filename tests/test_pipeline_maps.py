@@ -59,6 +59,35 @@ def test_unsure_pixels_of_a_stack_follow_sure_ones_and_those_of_a_pair_the_likel
     assert (result.confidence[:, :16] < 0.05).all()
 
 
+def grainy(n: int, width: int) -> NDArray[Any]:
+    """Return shares that are sure of plane 4 on the left; on the right stripes of 5 px name another one each."""
+    named = np.random.default_rng(1).permutation(np.arange(width) % n).repeat(5)[:width]
+    shares = 0.28 * np.eye(n)[named].T + 0.72 / n
+    shares[:, : width // 3] = np.eye(n)[4][:, None]
+    return shares
+
+
+def jumps(planes: NDArray[Any]) -> int:
+    return int((np.abs(np.diff(planes.astype(float), axis=1)) > 2).sum())
+
+
+@pytest.mark.parametrize("left_out", [None, 2, 7])
+def test_grain_is_filled_and_the_image_of_single_planes_with_it(left_out: int | None) -> None:
+    planes = np.random.default_rng(0).integers(0, 1000, (24, 64, 288), dtype=np.uint16)
+    if left_out is not None:
+        planes[left_out] = 65535
+    result = nsf.fuse(planes, model=Told(grainy), blend="hard", match_illumination=False)
+    sure = 4 if left_out is None or left_out > 4 else 5
+    assert (result.decision[:, :96] == sure).all()
+    told = grainy(24, 288).argmax(axis=0)
+    for filled in (result.decision, result.depth):
+        assert jumps(filled) < 0.5 * jumps(np.broadcast_to(told, filled.shape))
+    assert (result.confidence[:, 100:] > 0.3).all()
+    assert (result.confidence[:, 100:] < 0.7).all()
+    chosen = np.take_along_axis(planes, result.decision[None].astype(int), 0)[0]
+    np.testing.assert_array_equal(result.image, chosen)
+
+
 @pytest.mark.parametrize("left_out", [1, 2])
 def test_nothing_is_filled_with_a_plane_that_is_left_out(left_out: int) -> None:
     planes = np.random.default_rng(0).integers(0, 1000, (3, 64, 64), dtype=np.uint16)

@@ -62,30 +62,58 @@ def test_lone_specks_are_not_sure() -> None:
 def test_patches_that_contradict_each_other_are_not_sure(rng: np.random.Generator) -> None:
     planes = patches(rng, 40)
     middling = np.full(planes.shape, 0.5, dtype=np.float32)
-    assert sure_of(planes, middling, 0.2, n=40).mean() < 0.1
-    assert sure_of(planes, middling + 0.3, 0.2, n=40).all()
-    # An object among them keeps its plane, and what is around it takes it over.
-    planes[30:66, 30:66], middling[30:66, 30:66] = 20, 0.8
-    filled = fill_unsure(planes, middling, sure_of(planes, middling, 0.2, n=40))
-    assert (filled[30:66, 30:66] == 20).all()
-    assert np.abs(filled.astype(int) - 20)[20:76, 20:76].mean() < 2
+    middling[:16, :16] = 0.9
+    sure = sure_of(planes, middling, 0.2, n=40)
+    assert sure[:16, :16].all()
+    assert sure[16:, 16:].mean() < 0.05
+    # An object among them that is no more certain than they are keeps its plane; they take it over where they are near.
+    planes[50:130, 50:130] = 20
+    sure = sure_of(planes, middling, 0.2, n=40)
+    assert sure[80:100, 80:100].all()
+    filled = fill_unsure(planes, middling, sure)
+    assert (filled[50:130, 50:130] == 20).mean() > 0.9
+    assert np.abs(filled.astype(int) - 20)[40:140, 40:140].mean() < 2
 
 
-@pytest.mark.parametrize("what", ["slope", "step", "strand", "few planes"])
-def test_what_has_a_shape_is_sure_without_being_certain(what: str, rng: np.random.Generator) -> None:
-    planes = np.full((96, 96), 20)
-    confidence = np.full(planes.shape, 0.5, dtype=np.float32)
+def surface(what: str, rng: np.random.Generator) -> tuple[NDArray[np.integer[Any]], NDArray[np.bool_]]:
+    """Return planes of 40 over 101 × 101 px, and where to look."""
+    planes, look = np.full((101, 101), 20), np.ones((101, 101), dtype=bool)
     if what == "slope":
-        planes[:] = np.arange(96) // 4
-    elif what == "step":
-        planes[:, 48:] = 35
-    elif what == "strand":  # three pixels wide, before empty space
-        confidence[:] = 0.05
-        planes[:, 40:43], confidence[:, 40:43] = 5, 0.5
-    n = 3 if what == "few planes" else 40
-    planes = rng.integers(0, 2, planes.shape) if n == 3 else planes
-    sure = sure_of(planes, confidence, 0.2, n=n)
-    assert (sure == (confidence > 0.2)).mean() > 0.97
+        planes[:] = np.arange(101) // 5
+    elif what == "edge":
+        planes[:, 45:] = 35
+    elif what == "corner":
+        planes[45:, 45:] = 35
+    elif what in ("strand", "dot"):
+        look[:] = False
+        look[:, 43:46] = True
+        look[43 if what == "dot" else 101 :] = False
+        look[:36] &= what == "strand"
+        planes[look] = 5
+    elif what == "rough":
+        planes += rng.integers(-3, 4, planes.shape)
+    return planes, look
+
+
+@pytest.mark.parametrize("what", ["even", "slope", "edge", "corner", "strand", "dot", "rough"])
+def test_what_has_a_shape_is_sure_without_being_certain(what: str, rng: np.random.Generator) -> None:
+    planes, look = surface(what, rng)
+    confidence = np.full(planes.shape, 0.5, dtype=np.float32)
+    confidence[80:90, 80:90] = 0.9  # else the map might pass for one without any order
+    assert look.sum() > 20
+    assert sure_of(planes, confidence, 0.2, n=40)[look].mean() > 0.97
+
+
+def test_a_strand_before_empty_space_is_sure() -> None:
+    planes, confidence = np.full((96, 96), 20), np.full((96, 96), 0.05, dtype=np.float32)
+    planes[:, 40:43], confidence[:, 40:43] = 5, 0.5
+    assert np.array_equal(sure_of(planes, confidence, 0.2, n=40), confidence > 0.2)
+
+
+@pytest.mark.parametrize("n", [2, 3])
+def test_of_few_planes_all_are_neighbours(n: int, rng: np.random.Generator) -> None:
+    confidence = np.full((96, 96), 0.5, dtype=np.float32)
+    assert sure_of(rng.integers(0, n, (96, 96)), confidence, 0.2, n=n).all()
 
 
 def test_a_map_without_any_order_keeps_what_is_confident(rng: np.random.Generator) -> None:

@@ -39,7 +39,7 @@ CASES = [
         lambda i, c, t, e: losses.composite_error(i, c, t, tolerance=e, neighbourhood=5, gradient_share=0.2),
     ),
     Case(losses.Disagreement(), (IMAGE, SHARES, SOURCES, TOLERANCE), losses.disagreement),
-    Case(losses.EdgeTransfer(), (IMAGE, SOURCES), lambda *a: 1 - losses.edge_transfer(*a)),
+    Case(losses.EdgeTransferLoss(), (IMAGE, SOURCES), losses.edge_transfer_loss),
     Case(losses.FocusCrossEntropy(), (SHARES, draw(B, N, SIDE, SIDE).softmax(1)), losses.focus_cross_entropy),
     Case(losses.Intensity("mean"), (IMAGE, SOURCES), lambda *a: losses.intensity(*a, aggregate="mean")),
     Case(losses.LaplacianDetail(0.1), (IMAGE, TRUTH), lambda *a: losses.laplacian_detail(*a, epsilon=0.1)),

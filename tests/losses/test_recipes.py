@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from napari_swinfusion.errors import ConfigError, InputError
-from napari_swinfusion.losses import disagreement, edge_transfer, focus_cross_entropy, focus_target, log_error
+from napari_swinfusion.losses import disagreement, edge_transfer_loss, focus_cross_entropy, focus_target, log_error
 from napari_swinfusion.losses.recipes import RECIPES, get_recipe
 from napari_swinfusion.networks import Fused
 from napari_swinfusion.training.objective import objective
@@ -136,7 +136,7 @@ def test_the_edges_asked_for_are_those_of_the_truth(batch: Batch) -> None:
 
     assert missing(batch.truth).abs().max().item() < 1e-5
     mean = batch.planes.mean(1)
-    assert missing(mean).tolist() == pytest.approx((2 - 2 * edge_transfer(mean, batch.truth[:, None])).tolist())
+    assert missing(mean).tolist() == pytest.approx((2 * edge_transfer_loss(mean, batch.truth[:, None])).tolist())
     assert (missing(mean) > 0.1).all()
 
 

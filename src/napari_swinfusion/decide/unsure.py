@@ -10,22 +10,24 @@ from scipy.ndimage import uniform_filter1d
 
 from napari_swinfusion.decide.filters import Array, smooth
 
-# A pixel as confident as this stands for itself. Any other needs half of its surroundings, blocks of 8 px and two more
-# either way, to name about the same plane.
+# A pixel as confident as this stands for itself. Any other counts only where there is order: where this share of the
+# confident pixels around, seven blocks of 8 px wide, are on two planes or about these, on a surface or at its edge.
 _SELF_EVIDENT = 0.7
-_HALF = 0.5
-_BLOCK, _BLOCKS = 8, 5
-# Planes no farther apart than this part of the stack are about the same, and neighbours are in any stack.
+_ORDER = 0.9
+_BLOCK, _AROUND = 8, 7
+# Planes no farther apart than this part of the stack are about the same; so are neighbours.
 _ABOUT = 1 / 12
 
+_Mask = NDArray[np.bool_]
+_Planes = NDArray[np.integer[Any]]
 
-def sure_pixels(
-    planes: NDArray[np.integer[Any]], confidence: Array, *, n_planes: int, threshold: float
-) -> NDArray[np.bool_]:
-    """Return where a decision stands: it is confident, no lone speck, and not at odds with all that is around.
 
-    In empty space planes differ by the grain of a camera or of its files, and each patch names another one, often with
-    a confidence that a faint surface has, too. A surface is named by all of its pixels.
+def sure_pixels(planes: _Planes, confidence: Array, *, n_planes: int, threshold: float) -> _Mask:
+    """Return where a decision stands: it is confident, no lone speck, and not one of many that contradict each other.
+
+    In empty space planes differ by grain and by what compression made of it. Each patch then names another plane, as
+    confidently as a faint surface does; but all of a surface names about the same. Where there is no such order at all,
+    confidence alone decides.
 
     Parameters
     ----------
@@ -38,35 +40,47 @@ def sure_pixels(
     threshold
         Confidence below which nothing is sure.
     """
-    sure = confidence >= threshold
-    sure &= _box_mean(sure.astype(np.float32)) >= 0.3
-    support = _support(planes, np.where(sure, confidence, 0), n_planes)
-    in_order = sure & ((confidence >= _SELF_EVIDENT) | (support >= _HALF))
-    return in_order if in_order.any() else sure
+    confident = _without_specks(confidence >= threshold)
+    order = _order(planes, np.where(confident, confidence, 0), n_planes)
+    sure = _without_specks(confident & ((confidence >= _SELF_EVIDENT) | (order >= _ORDER)))
+    return sure if sure.any() else confident
 
 
-def _support(planes: NDArray[np.integer[Any]], votes_of: Array, n_planes: int) -> Array:
-    """Return the share `(h, w)` of the votes around that are for about the same plane."""
+def _without_specks(mask: _Mask) -> _Mask:
+    return np.asarray(mask & (_box_mean(mask.astype(np.float32)) >= 0.3))
+
+
+def _order(planes: _Planes, weight: Array, n_planes: int) -> Array:
+    """Return the share `(h, w)` of the weight around a pixel that lies on two planes, about these, or between."""
+    about = max(round(n_planes * _ABOUT), 1)
+    if 4 * about + 2 >= n_planes:
+        return np.ones(planes.shape, dtype=np.float32)
     height, width = planes.shape
     column = np.arange(width) // _BLOCK
     bands = [slice(y, y + _BLOCK) for y in range(0, height, _BLOCK)]
-    votes = np.empty((len(bands), column[-1] + 1, n_planes), dtype=np.float32)
-    for row, band in zip(votes, bands, strict=True):
-        ballots = column * n_planes + planes[band]
-        row[:] = np.bincount(ballots.ravel(), votes_of[band].ravel(), row.size).reshape(row.shape)
+    on_plane = np.empty((len(bands), column[-1] + 1, n_planes), dtype=np.float32)
+    for row, band in zip(on_plane, bands, strict=True):
+        cells = column * n_planes + planes[band]
+        row[:] = np.bincount(cells.ravel(), weight[band].ravel(), row.size).reshape(row.shape)
     for axis in (0, 1):
-        votes = uniform_filter1d(votes, _BLOCKS, axis, mode="constant")
-    about = max(round(n_planes * _ABOUT), 1)
-    shares = uniform_filter1d(votes, 2 * about + 1, 2, mode="constant") * (2 * about + 1)
-    np.divide(shares, votes.sum(axis=2, keepdims=True), out=shares, where=shares > 0)
-    support = np.empty(planes.shape, dtype=np.float32)
-    for row, band in zip(shares, bands, strict=True):
-        support[band] = row[column, planes[band]]
-    return support
+        uniform_filter1d(on_plane, _AROUND, axis, output=on_plane, mode="constant")
+    total = on_plane.sum(axis=2)
+    slope = _on_any(on_plane, 4 * about + 3).max(axis=2)
+    near = _on_any(on_plane, 2 * about + 1)
+    share, first = near.max(axis=2), near.argmax(axis=2)[..., None]
+    near[np.abs(np.arange(n_planes) - first) <= 2 * about] = 0
+    share = np.maximum(share + near.max(axis=2), slope)
+    np.divide(share, total, out=share, where=total > 0)
+    return np.asarray(share.repeat(_BLOCK, 0)[:height].repeat(_BLOCK, 1)[:, :width])
+
+
+def _on_any(on_plane: Array, width: int) -> Array:
+    """Return what lies on any of `width` planes, each plane being the middle one of its own."""
+    return np.asarray(uniform_filter1d(on_plane, width, 2, mode="constant") * width)
 
 
 def fill_unsure(planes: NDArray[Any], confidence: Array, sure: NDArray[np.bool_]) -> NDArray[Any]:
-    """Give pixels that no plane stands out at the plane, or the depth, of their confident neighbours, smoothly.
+    """Give pixels that are not sure the plane, or the depth, of their sure neighbours, smoothly.
 
     Sure pixels keep their plane. The others take the confidence-weighted mean of the nearest scale of a pyramid (2, 4,
     8, ... px) that holds enough sure pixels: next to an object its plane, between objects a ramp, in the empty

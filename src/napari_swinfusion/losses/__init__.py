@@ -25,13 +25,13 @@ from napari_swinfusion.losses.mask import (
 from napari_swinfusion.losses.reconstruction import LogError, gradient_l1, l1, log_error
 from napari_swinfusion.losses.soft_target import sharpness_weights, soft_target
 from napari_swinfusion.losses.ssim import SsimLoss, ssim_loss, ssim_to_sources
-from napari_swinfusion.losses.transfer import EdgeTransfer, edge_transfer
+from napari_swinfusion.losses.transfer import EdgeTransferLoss, edge_transfer_loss
 
 __all__ = [
     "Charbonnier",
     "CompositeError",
     "Disagreement",
-    "EdgeTransfer",
+    "EdgeTransferLoss",
     "FocusCrossEntropy",
     "Intensity",
     "LaplacianDetail",
@@ -46,7 +46,7 @@ __all__ = [
     "charbonnier",
     "composite_error",
     "disagreement",
-    "edge_transfer",
+    "edge_transfer_loss",
     "error_optimal_composite",
     "focus_cross_entropy",
     "focus_target",

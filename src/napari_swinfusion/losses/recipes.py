@@ -29,7 +29,7 @@ from napari_swinfusion.losses.mask import mask_balance, mask_binarisation, mask_
 from napari_swinfusion.losses.reconstruction import l1, log_error
 from napari_swinfusion.losses.soft_target import sharpness_weights
 from napari_swinfusion.losses.ssim import ssim_loss, ssim_to_sources
-from napari_swinfusion.losses.transfer import edge_transfer
+from napari_swinfusion.losses.transfer import edge_transfer_loss
 
 # Noise hides errors of about a third of its own size.
 HIDDEN_BY_NOISE = 0.3
@@ -316,7 +316,7 @@ RECIPES: dict[str, Recipe] = {
                     of="weights",
                 ),
                 # Against the truth, not the planes: noise has edges too, and those of what is out of focus are no gain.
-                "transfer": Term(weight=0.0, loss=lambda e: 1 - edge_transfer(e.image, e["truth"].unsqueeze(1))),
+                "transfer": Term(weight=0.0, loss=lambda e: edge_transfer_loss(e.image, e["truth"].unsqueeze(1))),
                 "composite": Term(
                     weight=0.0,
                     loss=lambda e: composite_error(e.image, e["clean"], e["truth"], tolerance=e.hidden),

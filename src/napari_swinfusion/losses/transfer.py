@@ -1,4 +1,4 @@
-"""How much of the edges of one or several images arrives in the fused image: the metric Q^AB/F, to learn from."""
+"""How much of the edges of one or several images is missing in the fused image: the metric Q^AB/F, to learn from."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from napari_swinfusion.losses.filters import sobel
 # Steepness and centre of the two sigmoids, as published.
 _STRENGTH = (15.0, 0.5)
 _ORIENTATION = (22.0, 0.8)
-# Of the Sobel response, a quarter of a step of 8 bits is 0.008: what is much weaker than this is no edge.
+# A Sobel response below which hardly anything is an edge; a step of 8 bits has 0.016.
 _NONE = 1e-3
 
 
-def edge_transfer(image: Tensor, sources: Tensor) -> Tensor:
-    """Return Q^AB/F (Xydeas and Petrovic, Electron. Lett. 36, 2000) of an image and its sources, `(b,)`.
+def edge_transfer_loss(image: Tensor, sources: Tensor) -> Tensor:
+    """Return 1 − Q^AB/F (Xydeas and Petrovic, Electron. Lett. 36, 2000) of an image and its sources, `(b,)`.
 
-    Larger is better, 1 is a perfect copy. The formula is that of the metric `qabf`, but each sigmoid is scaled to reach
-    1, and where nothing has an edge all of it is kept, so that even images have a gradient. It compares by ratios: half
-    of a faint edge lost counts as half of a strong one, by the share that either has in all edges.
+    0 is a perfect copy. The formula is that of the metric `qabf`, but each sigmoid is scaled to reach 1, and where
+    nothing has an edge nothing is lost, so that the gradient stays finite. An edge counts by its strength, and what is
+    lost of it by ratio: half of a fibre's contrast is as much of that fibre as of an outline.
 
     Parameters
     ----------
@@ -30,14 +30,14 @@ def edge_transfer(image: Tensor, sources: Tensor) -> Tensor:
     sources
         `(b, n, h, w)`: any number, of which only edges count.
     """
-    weight, *there = _edges(sources)
-    strength, *here = (part.unsqueeze(1) for part in _edges(image))
+    weight, *source_direction = _edges(sources)
+    strength, *direction = (part.unsqueeze(1) for part in _edges(image))
     ratio = torch.minimum(weight, strength) / torch.maximum(weight, strength)
-    across = (there[0] * here[1] - there[1] * here[0]).abs()
-    along = (there[0] * here[0] + there[1] * here[1]).abs()
+    across = (source_direction[0] * direction[1] - source_direction[1] * direction[0]).abs()
+    along = (source_direction[0] * direction[0] + source_direction[1] * direction[1]).abs()
     likeness = 1 - torch.atan2(across, along + _NONE) / (math.pi / 2)
-    kept = weight * _rise(ratio, *_STRENGTH) * _rise(likeness, *_ORIENTATION)
-    return kept.sum((1, 2, 3)) / weight.sum((1, 2, 3))
+    kept = weight * _sigmoid(ratio, *_STRENGTH) * _sigmoid(likeness, *_ORIENTATION)
+    return 1 - kept.sum((1, 2, 3)) / weight.sum((1, 2, 3))
 
 
 def _edges(image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -47,14 +47,15 @@ def _edges(image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return strength, along_y / strength, along_x / strength
 
 
-def _rise(value: Tensor, steepness: float, centre: float) -> Tensor:
+def _sigmoid(value: Tensor, steepness: float, centre: float) -> Tensor:
+    """Return the sigmoid of `value`, scaled to be 1 at 1."""
     top = 1 / (1 + math.exp(-steepness * (1 - centre)))
     return torch.sigmoid(steepness * (value - centre)) / top
 
 
-class EdgeTransfer(nn.Module):
-    """`edge_transfer`, as what is missing to 1."""
+class EdgeTransferLoss(nn.Module):
+    """`edge_transfer_loss`."""
 
     def forward(self, image: Tensor, sources: Tensor) -> Tensor:
         """Return the loss `(b,)`."""
-        return 1 - edge_transfer(image, sources)
+        return edge_transfer_loss(image, sources)

@@ -22,7 +22,7 @@ from napari_swinfusion.tiling import Box
 Blend = Literal["soft", "hard"]
 Prefer = Literal["top", "bottom"]
 
-# Below this confidence the decision is taken from confident neighbours: nearly all planes share the pixel.
+# Below this confidence nothing is sure: nearly all planes share the pixel.
 _UNSURE = 0.2
 # Between two planes lies nothing to fill with: pixels are left to the likelier but where both are as good as equal.
 _UNSURE_OF_TWO = 0.02
@@ -129,7 +129,7 @@ def fuse_round(ready: PreparedStack, decider: Decider, options: Options, watch: 
 
 
 def _fill_unsure(maps: Maps, seen: UsablePlanes) -> None:
-    """Give pixels that no plane stands out at the plane and the depth of confident neighbours, or all the same."""
+    """Give pixels that are not sure the plane and the depth of sure neighbours, or all the same where none is."""
     from napari_swinfusion.decide.unsure import fill_unsure, sure_pixels
 
     # Counted among the planes that are seen: between two of them lies none that is left out.
