@@ -225,8 +225,8 @@ class FusedImage:
     decision
         Index (0-based) of the plane each pixel came from; axes `decision_axes`.
     confidence
-        float32 in [0, 1]: how much one plane stands out at the pixel itself; 0 where none does. Below 0.7 `decision` and
-        `depth` may have been filled from around.
+        float32 in [0, 1]: how much one plane stands out at the pixel itself; 0 where none does. Below 0.2 `decision`,
+        and below 0.7 `depth`, may have been filled from around.
     depth
         float32: where in z a pixel is in focus, in planes from 0 and fractions of them; axes `decision_axes`. Times
         `metadata.z_step` it is a height. Not always next to `decision`, whose plane is nearest to the truth.

@@ -10,13 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from napari_swinfusion.decide.unsure import fill_unsure, sure_pixels
+from napari_swinfusion.decide.unsure import confident_pixels, fill_unsure, orderly_pixels
 
 N = 11
 
 
 def sure_of(planes: NDArray[Any], confidence: NDArray[np.float32], threshold: float, n: int = N) -> NDArray[np.bool_]:
-    return sure_pixels(planes.astype(np.uint8), confidence, n_planes=n, threshold=threshold)
+    confident = confident_pixels(confidence, threshold)
+    return orderly_pixels(planes.astype(np.uint8), confidence, confident, n_planes=n)
 
 
 def fill(planes: NDArray[Any], confidence: NDArray[np.float32], threshold: float) -> NDArray[Any]:

@@ -1,4 +1,4 @@
-"""Where a decision map is unsure, and what it says there: a map that noise speckles can be neither read nor painted."""
+"""Where a decision or depth map is unsure, and what it says there: a map that noise speckles cannot be read."""
 
 from __future__ import annotations
 
@@ -22,12 +22,20 @@ _Mask = NDArray[np.bool_]
 _Planes = NDArray[np.integer[Any]]
 
 
-def sure_pixels(planes: _Planes, confidence: Array, *, n_planes: int, threshold: float) -> _Mask:
-    """Return where a decision stands: it is confident, no lone speck, and not one of many that contradict each other.
+def confident_pixels(confidence: Array, threshold: float) -> _Mask:
+    """Return where confidence `(h, w)` reaches `threshold`, but for lone specks."""
+    return _without_specks(confidence >= threshold)
+
+
+def orderly_pixels(planes: _Planes, confidence: Array, confident: _Mask, *, n_planes: int) -> _Mask:
+    """Return those of the `confident` pixels that are not among many that contradict each other.
 
     In empty space planes differ by grain and by what compression made of it. Each patch then names another plane, as
     confidently as a faint surface does; but all of a surface names about the same. Where there is no such order at all,
     confidence alone decides.
+
+    For heights only: the planes that an image is made of are best left to those patches. Each chose what fits its
+    surroundings, and the planes between may glow with what lies elsewhere.
 
     Parameters
     ----------
@@ -35,15 +43,14 @@ def sure_pixels(planes: _Planes, confidence: Array, *, n_planes: int, threshold:
         Plane index `(h, w)`.
     confidence
         `(h, w)` in [0, 1].
+    confident
+        `confident_pixels`.
     n_planes
         Planes in the stack.
-    threshold
-        Confidence below which nothing is sure.
     """
-    confident = _without_specks(confidence >= threshold)
     order = _order(planes, np.where(confident, confidence, 0), n_planes)
-    sure = _without_specks(confident & ((confidence >= _SELF_EVIDENT) | (order >= _ORDER)))
-    return sure if sure.any() else confident
+    orderly = _without_specks(confident & ((confidence >= _SELF_EVIDENT) | (order >= _ORDER)))
+    return orderly if orderly.any() else confident
 
 
 def _without_specks(mask: _Mask) -> _Mask:
@@ -93,7 +100,7 @@ def fill_unsure(planes: NDArray[Any], confidence: Array, sure: NDArray[np.bool_]
     confidence
         `(h, w)` in [0, 1].
     sure
-        `sure_pixels`; at least one.
+        Where `planes` stands; at least one pixel.
 
     Returns
     -------

@@ -129,19 +129,19 @@ def fuse_round(ready: PreparedStack, decider: Decider, options: Options, watch: 
 
 
 def _fill_unsure(maps: Maps, seen: UsablePlanes) -> None:
-    """Give pixels that are not sure the plane and the depth of sure neighbours, or all the same where none is."""
-    from napari_swinfusion.decide.unsure import fill_unsure, sure_pixels
+    """Give pixels that are not sure the plane, and the depth, of sure neighbours, or all the same where none is."""
+    from napari_swinfusion.decide.unsure import confident_pixels, fill_unsure, orderly_pixels
 
     # Counted among the planes that are seen: between two of them lies none that is left out.
     places = np.array(seen.planes, dtype=maps.decision.dtype)
     ranks = np.zeros(seen.whole.n_planes, dtype=places.dtype)
     ranks[places] = np.arange(seen.n_planes)
     chosen = ranks[maps.decision]
-    threshold = _UNSURE if seen.n_planes > 2 else _UNSURE_OF_TWO
-    sure = sure_pixels(chosen, maps.confidence, n_planes=seen.n_planes, threshold=threshold)
+    sure = confident_pixels(maps.confidence, _UNSURE if seen.n_planes > 2 else _UNSURE_OF_TWO)
     if sure.any():
+        orderly = orderly_pixels(chosen, maps.confidence, sure, n_planes=seen.n_planes)
         maps.decision = places[fill_unsure(chosen, maps.confidence, sure)]
-        maps.depth = fill_unsure(maps.depth, maps.confidence, sure)
+        maps.depth = fill_unsure(maps.depth, maps.confidence, orderly)
     else:
         # Nothing to lean on: one plane for all, the one most pixels would have taken.
         maps.decision[:] = np.bincount(maps.decision.ravel()).argmax()
