@@ -42,7 +42,7 @@ class TrainingConfig(Config):
     planes_per_step
         Planes of a process and step, in stacks of 2 to 32.
     takes
-        How often a simulated specimen of a step is taken, each time with light and a camera of its own.
+        How often a simulated specimen of a step is taken, each time with a light and a camera of its own.
     pairs
         Share of the steps on pairs of photographs, simulated too: opaque scenes or one sharp image, in ample light.
     size, late_size, late_share

@@ -59,8 +59,9 @@ class SimulatedStacks:
 
 def with_truth(config: TrainingConfig) -> Callable[[Fused, Batch], dict[str, Tensor]]:
     """Return the recipe "supervised" as an objective."""
-    shares = {"focus": config.focus_share, "choice": config.focus_share}
-    recipe = get_recipe("supervised", weights={**shares, "agreement": config.agreement, "transfer": config.transfer})
+    asked = {"focus": config.focus_share, "choice": config.focus_share}
+    asked |= {"agreement": config.agreement, "transfer": config.transfer}
+    recipe = get_recipe("supervised", weights=asked)
 
     def judge(fused: Fused, batch: Batch) -> dict[str, Tensor]:
         parts = objective(fused, batch, recipe, tolerance=config.tolerance)
