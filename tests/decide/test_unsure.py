@@ -87,9 +87,7 @@ def surface(what: str, rng: np.random.Generator) -> tuple[NDArray[np.integer[Any
         planes[45:, 45:] = 35
     elif what in ("strand", "dot"):
         look[:] = False
-        look[:, 43:46] = True
-        look[43 if what == "dot" else 101 :] = False
-        look[:36] &= what == "strand"
+        look[slice(36, 43) if what == "dot" else slice(None), 43:46] = True
         planes[look] = 5
     elif what == "rough":
         planes += rng.integers(-3, 4, planes.shape)

@@ -86,7 +86,7 @@ def _on_any(on_plane: Array, width: int) -> Array:
     return np.asarray(uniform_filter1d(on_plane, width, 2, mode="constant") * width)
 
 
-def fill_unsure(planes: NDArray[Any], confidence: Array, sure: NDArray[np.bool_]) -> NDArray[Any]:
+def fill_unsure(planes: NDArray[Any], confidence: Array, sure: _Mask) -> NDArray[Any]:
     """Give pixels that are not sure the plane, or the depth, of their sure neighbours, smoothly.
 
     Sure pixels keep their plane. The others take the confidence-weighted mean of the nearest scale of a pyramid (2, 4,

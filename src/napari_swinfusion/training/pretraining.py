@@ -59,9 +59,13 @@ class SimulatedStacks:
 
 def with_truth(config: TrainingConfig) -> Callable[[Fused, Batch], dict[str, Tensor]]:
     """Return the recipe "supervised" as an objective."""
-    asked = {"focus": config.focus_share, "choice": config.focus_share}
-    asked |= {"agreement": config.agreement, "transfer": config.transfer}
-    recipe = get_recipe("supervised", weights=asked)
+    weights = {
+        "focus": config.focus_share,
+        "choice": config.focus_share,
+        "agreement": config.agreement,
+        "transfer": config.transfer,
+    }
+    recipe = get_recipe("supervised", weights=weights)
 
     def judge(fused: Fused, batch: Batch) -> dict[str, Tensor]:
         parts = objective(fused, batch, recipe, tolerance=config.tolerance)
